@@ -1,0 +1,43 @@
+"""Who a message is from and to at SMTP level, and the message itself.
+
+The headers are not looked at here: RFC 5321 section 2.3.1 keeps envelope and
+content apart, and so does everything below this line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The reverse-path and the forward-paths of one mail.
+
+    `sender` may be empty, the null reverse-path of RFC 5321 section 4.5.5.
+    Addresses are bare addr-specs with domains as A-labels. `notify` are the
+    delivery status notifications asked for: `("never",)` or some of `success`,
+    `failure`, `delay` (RFC 3461 section 4.1); empty leaves it to the server.
+    """
+
+    sender: str
+    recipients: tuple[str, ...]
+    notify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """The mail object of RFC 5321 section 2.3.1: an envelope and its content.
+
+    `content` is the finished RFC 5322 message with CRLF line ends, not yet
+    dot-stuffed. `message_id` is the content's Message-ID, angle brackets included.
+    """
+
+    envelope: Envelope
+    content: bytes
+    message_id: str = ""
+
+    def only(self, recipients: tuple[str, ...]) -> Mail:
+        """Return the same mail for some of its recipients."""
+        if recipients == self.envelope.recipients:
+            return self
+        return replace(self, envelope=replace(self.envelope, recipients=recipients))

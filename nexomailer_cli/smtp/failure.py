@@ -1,0 +1,177 @@
+"""Whose failure is it?
+
+What failed (the provider, the sender, the session, the message, one recipient) and
+whether time can cure it decide what happens next; an exception or a bare reply code
+cannot. The texts by which providers say such things are data (`presets.toml`) and
+come in as rules; what the RFCs fix is the table below.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.smtp.outcome import Phase
+from nexomailer_cli.smtp.reply import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nexomailer_cli.smtp.reply import Reply
+
+
+class Scope(StrEnum):
+    """What a failure is a failure of."""
+
+    PROVIDER = "provider"
+    SENDER = "sender"  # this sender at this provider
+    RATE = "rate"  # the provider, until we are slower
+    QUOTA = "quota"  # the provider, until its window ends
+    SESSION = "session"  # this connection; a new one may do
+    CROWD = "crowd"  # too many recipients in one transaction
+    RECIPIENT = "recipient"
+    MESSAGE = "message"
+    CAPACITY = "capacity"  # the message at this provider, which cannot take its like
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What failed, and whether it may go away by itself."""
+
+    scope: Scope
+    is_transient: bool
+    is_unanswered: bool = False  # no server answered about the mail
+
+    @property
+    def may_fail_over(self) -> bool:
+        """Whether another provider may do better.
+
+        A refused recipient or message is refused everywhere; greylisting wants the
+        same provider to come back. A message deferred after its content is another
+        matter: it was explicitly not taken, so a copy cannot result.
+        """
+        if self.scope is Scope.MESSAGE:
+            return self.is_transient
+        return self.scope is not Scope.RECIPIENT
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A provider's way to say what failed; empty fields match everything."""
+
+    scope: Scope
+    is_transient: bool
+    phases: frozenset[Phase] = frozenset()
+    codes: frozenset[int] = frozenset()
+    enhanced: frozenset[str] = frozenset()
+    text: re.Pattern[str] | None = None
+
+    def matches(self, phase: Phase, reply: Reply) -> bool:
+        """Whether this rule speaks of `reply` in `phase`."""
+        return (
+            (not self.phases or phase in self.phases)
+            and (not self.codes or reply.code in self.codes)
+            and (not self.enhanced or reply.enhanced in self.enhanced)
+            and (self.text is None or self.text.search(reply.text) is not None)
+        )
+
+
+_HANDSHAKE = frozenset(
+    {Phase.CONNECT, Phase.TLS, Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.AUTH}
+)
+_AFTER_ENVELOPE = frozenset({Phase.DATA, Phase.CONTENT, Phase.END})
+_TRANSACTION = frozenset({Phase.RSET, Phase.MAIL, Phase.RCPT}) | _AFTER_ENVELOPE
+
+# First match wins. 421 and out-of-place codes: the session is spoilt, not the mail
+# (RFC 5321 section 3.8). 530 to 538: sign-in (RFC 4954 section 6). 452 and 552 to RCPT: RFC 5321
+# section 4.5.3.1.10. 552 elsewhere, 5.3.4: too big for this server (RFC 1870).
+STANDARD_RULES = (
+    Rule(Scope.SESSION, is_transient=True, phases=_TRANSACTION, codes=frozenset({421})),
+    Rule(
+        Scope.PROVIDER,
+        is_transient=False,
+        phases=_TRANSACTION,
+        codes=frozenset({530, 534, 535, 538}),
+    ),
+    Rule(
+        Scope.CROWD,
+        is_transient=True,
+        phases=frozenset({Phase.RCPT}),
+        enhanced=frozenset({"4.5.3", "5.5.3"}),
+    ),
+    Rule(
+        Scope.CROWD,
+        is_transient=True,
+        phases=frozenset({Phase.RCPT}),
+        codes=frozenset({452, 552}),
+        text=re.compile(r"too many recipients", re.IGNORECASE),
+    ),
+    Rule(
+        Scope.SESSION,
+        is_transient=True,
+        phases=_TRANSACTION,
+        codes=frozenset({500, 502, 503, 504}),
+    ),
+    Rule(
+        Scope.CAPACITY,
+        is_transient=False,
+        phases=_AFTER_ENVELOPE | {Phase.MAIL},
+        codes=frozenset({552}),
+    ),
+    Rule(
+        Scope.CAPACITY,
+        is_transient=False,
+        phases=_AFTER_ENVELOPE | {Phase.MAIL},
+        enhanced=frozenset({"5.3.4"}),
+    ),
+)
+
+
+def classify(phase: Phase, reply: Reply, rules: Iterable[Rule] = ()) -> Failure:
+    """Say whose failure a refusal is; `rules` of providers come before those of the RFCs."""
+    unanswered = phase in _HANDSHAKE
+    for rule in (*rules, *STANDARD_RULES):
+        if rule.matches(phase, reply):
+            return Failure(rule.scope, rule.is_transient, is_unanswered=unanswered)
+    transient = reply.severity is not Severity.PERMANENT
+    if phase is Phase.RCPT:
+        return Failure(Scope.RECIPIENT, transient)
+    if phase in _AFTER_ENVELOPE:
+        return Failure(Scope.MESSAGE, transient)
+    if phase is Phase.MAIL:
+        return Failure(Scope.PROVIDER if transient else Scope.SENDER, transient)
+    return Failure(Scope.PROVIDER, transient or phase is not Phase.AUTH, is_unanswered=True)
+
+
+# A dead connection, a slow server, a resolver that is out of order: what may be well in a
+# minute. A certificate, a missing extension or a name that does not exist will not.
+_PASSING = frozenset(
+    {
+        "timeout",
+        "closed",
+        "ECONNRESET",
+        "ECONNREFUSED",
+        "ECONNABORTED",
+        "EHOSTUNREACH",
+        "ENETUNREACH",
+        "ENETDOWN",
+        "EPIPE",
+        "ETIMEDOUT",
+        "EAI_AGAIN",
+    }
+)
+# A new connection may do at once what the lost one could not; after a time-out it is the
+# server that is slow.
+_LOST = frozenset({"closed", "ECONNRESET", "EPIPE"})
+
+
+def classify_breakage(phase: Phase, reason: str) -> Failure:
+    """Say whose failure a conversation is that broke before the end of the content."""
+    is_session = phase in _TRANSACTION and reason in _LOST
+    return Failure(
+        Scope.SESSION if is_session else Scope.PROVIDER,
+        is_transient=reason in _PASSING,
+        is_unanswered=True,
+    )

@@ -1,0 +1,143 @@
+"""Bytes from a server become replies, or an error.
+
+Theory of operation: a server controls every byte that arrives here, so each of
+them is bounded and judged. What is not a reply of RFC 5321 section 4.2 ends the
+conversation, because a client that guesses gets out of step, and a client that is
+out of step reports refused mail as sent.
+
+Knows nothing about which command a reply belongs to: the pipeline does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+
+from nexomailer_cli.errors import ProtocolError
+from nexomailer_cli.printable import printable
+
+# RFC 5321 section 4.5.3.1.5 allows 512 octets; enhanced codes, XOAUTH2 challenges
+# and web links in refusals reach a few kilobytes.
+MAX_LINE_BYTES = 8 * 1024
+# EHLO replies of real servers have up to 20 lines, refusals with advice up to 10.
+MAX_REPLY_LINES = 128
+MAX_REPLY_BYTES = 32 * 1024
+
+_LINE = re.compile(rb"([2-5][0-9]{2})([ -]|$)(.*)", re.DOTALL)
+_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:\s+|$)")
+
+
+class Severity(IntEnum):
+    """The first digit of a reply code (RFC 5321 section 4.2.1)."""
+
+    POSITIVE = 2
+    INTERMEDIATE = 3
+    TRANSIENT = 4
+    PERMANENT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One server reply.
+
+    `enhanced` is the enhanced mail system status code of RFC 3463, `""` where there
+    is none. `lines` are without the codes, and harmless to show.
+    """
+
+    code: int
+    enhanced: str = ""
+    lines: tuple[str, ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        """What the first digit of the code says."""
+        return Severity(self.code // 100)
+
+    @property
+    def text(self) -> str:
+        """The words of the reply in one line."""
+        return " ".join(line for line in self.lines if line)
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (str(self.code), self.enhanced, self.text) if part)
+
+
+class ReplyReader:
+    """Collects bytes and hands out whole replies."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._code = 0
+        self._lines: list[bytes] = []
+        self._size = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of a further reply has arrived."""
+        return not self._buffer and not self._lines
+
+    def receive(self, data: bytes) -> list[Reply]:
+        """Take what arrived; return the replies that are now complete.
+
+        Raises ProtocolError when the peer does not speak SMTP, sends a code outside
+        2xx-5xx or differing codes in one reply, or passes a limit.
+        """
+        self._buffer += data
+        *lines, rest = bytes(self._buffer).split(b"\n")
+        if len(rest) > MAX_LINE_BYTES:
+            raise _too_long("line")
+        self._buffer[:] = rest
+        replies = (self._line(line.removesuffix(b"\r")) for line in lines)
+        return [reply for reply in replies if reply is not None]
+
+    def _line(self, line: bytes) -> Reply | None:
+        self._size += len(line)
+        if len(line) > MAX_LINE_BYTES:
+            raise _too_long("line")
+        if self._size > MAX_REPLY_BYTES or len(self._lines) >= MAX_REPLY_LINES:
+            raise _too_long("reply")
+        match = _LINE.match(line)
+        if match is None:
+            raise _not_smtp(f"the other side does not speak SMTP: it said “{_shown(line)}”", line)
+        code = int(match[1])
+        if self._lines and code != self._code:
+            raise _not_smtp(f"one reply with two codes, {self._code} and {code}", line)
+        self._code = code
+        self._lines.append(match[3])
+        return None if match[2] == b"-" else self._finish()
+
+    def _finish(self) -> Reply:
+        lines = tuple(map(_decoded, self._lines))
+        self._lines.clear()
+        self._size = 0
+        return parse_reply(self._code, lines)
+
+
+def parse_reply(code: int, lines: tuple[str, ...]) -> Reply:
+    """Split the enhanced status code (RFC 2034 section 4) off the text of a reply."""
+    match = _ENHANCED.match(lines[0]) if lines else None
+    if match is None or int(match[1][0]) != code // 100:
+        return Reply(code, "", lines)
+    enhanced = match[1]
+    return Reply(code, enhanced, tuple(_without(line, enhanced) for line in lines))
+
+
+def _without(line: str, enhanced: str) -> str:
+    return line.removeprefix(enhanced).lstrip() if line.startswith(enhanced) else line
+
+
+def _decoded(line: bytes) -> str:
+    return printable(line.decode("utf-8", "backslashreplace")).strip()
+
+
+def _shown(line: bytes) -> str:
+    return _decoded(line[:200])
+
+
+def _not_smtp(message: str, line: bytes) -> ProtocolError:
+    return ProtocolError(message, phase="", reason="not-smtp", detail=_shown(line))
+
+
+def _too_long(what: str) -> ProtocolError:
+    return ProtocolError(f"the server sent an endless {what}", phase="", reason="too-long")

@@ -1,0 +1,89 @@
+import base64
+
+import pytest
+
+from nexomailer_cli.errors import ProtocolError, TransportError
+from nexomailer_cli.smtp import auth
+from nexomailer_cli.smtp.auth import Credentials
+
+PASSWORD = Credentials("tim", "tanstaaf")
+TOKEN = Credentials("tim@x.test", token="ya29.x")
+ALL = ("XOAUTH2", "CRAM-MD5", "LOGIN", "PLAIN", "GSSAPI")
+
+
+@pytest.mark.parametrize(
+    ("offered", "credentials", "is_private", "chosen"),
+    [
+        (ALL, PASSWORD, True, "PLAIN"),
+        (ALL, PASSWORD, False, "CRAM-MD5"),
+        (("LOGIN", "CRAM-MD5"), PASSWORD, True, "LOGIN"),
+        (("CRAM-MD5",), PASSWORD, True, "CRAM-MD5"),
+        (ALL, TOKEN, True, "XOAUTH2"),
+        (ALL, Credentials("tim", "x", method="login"), True, "LOGIN"),
+    ],
+)
+def test_one_mechanism_is_chosen(
+    offered: tuple[str, ...], credentials: Credentials, is_private: bool, chosen: str
+) -> None:
+    assert auth.choose(offered, credentials, is_private=is_private) == chosen
+
+
+@pytest.mark.parametrize(
+    ("offered", "credentials", "reason"),
+    [
+        ((), PASSWORD, "auth-not-offered"),
+        (("GSSAPI", "NTLM"), PASSWORD, "no-mechanism"),
+        (("PLAIN",), TOKEN, "no-mechanism"),
+        (("PLAIN",), Credentials("tim", "x", method="cram-md5"), "no-mechanism"),
+    ],
+)
+def test_without_a_common_mechanism_nothing_is_tried(
+    offered: tuple[str, ...], credentials: Credentials, reason: str
+) -> None:
+    with pytest.raises(TransportError) as caught:
+        auth.choose(offered, credentials, is_private=True)
+    assert caught.value.reason == reason
+
+
+def test_plain_speaks_first() -> None:
+    assert next(auth.converse("PLAIN", PASSWORD)) == b"\0tim\0tanstaaf"
+
+
+def test_login_answers_twice_whatever_the_prompts_say() -> None:
+    conversation = auth.converse("LOGIN", Credentials("zoë", "påss"))
+    assert next(conversation) is None
+    assert conversation.send(b"User Name\0") == "zoë".encode()
+    assert conversation.send(b"?") == "påss".encode()
+    with pytest.raises(StopIteration):
+        conversation.send(b"more?")
+
+
+def test_cram_md5_is_that_of_rfc_2195() -> None:
+    conversation = auth.converse("CRAM-MD5", Credentials("tim", "tanstaaftanstaaf"))
+    assert next(conversation) is None
+    answer = conversation.send(b"<1896.697170952@postoffice.reston.mci.net>")
+    assert answer == b"tim b913a602c7eda7a495b4e6e7334d3890"
+
+
+def test_xoauth2_answers_the_error_with_an_empty_line() -> None:
+    conversation = auth.converse("XOAUTH2", TOKEN)
+    assert next(conversation) == b"user=tim@x.test\1auth=Bearer ya29.x\1\1"
+    assert conversation.send(b'{"status":"400"}') == b""
+
+
+def test_the_wire_is_base64() -> None:
+    assert auth.encode(b"\0a\0b") == base64.b64encode(b"\0a\0b")
+    assert auth.encode(b"") == b""
+    assert auth.encode_initial(b"") == b"="
+    assert auth.decode("dGlt") == b"tim"
+    assert auth.decode("") == b""
+
+
+@pytest.mark.parametrize("challenge", ["***", "dGl", "dGlt é"])
+def test_a_challenge_that_is_not_base64_ends_the_conversation(challenge: str) -> None:
+    with pytest.raises(ProtocolError, match="not base64"):
+        auth.decode(challenge)
+
+
+def test_no_secret_is_in_a_repr() -> None:
+    assert "hunter2" not in repr(Credentials("u", "hunter2", token="hunter2"))

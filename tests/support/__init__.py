@@ -1,0 +1,1 @@
+"""What tests share: scripted peers, servers, and a way to run the command line."""
