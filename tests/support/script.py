@@ -24,6 +24,11 @@ class Expect:
 
 
 @dataclass(frozen=True)
+class Blank:
+    """Read one line, which must be empty."""
+
+
+@dataclass(frozen=True)
 class Reply:
     """Send text; line ends are made CRLF and one is added."""
 
@@ -83,6 +88,7 @@ class Dribble:
 
 Step = (
     Expect
+    | Blank
     | Reply
     | Raw
     | Content
@@ -134,6 +140,9 @@ class _Conversation:
         match step:
             case Expect(prefix):
                 await self._expect(prefix)
+            case Blank():
+                if await self._reader.readline() != b"\r\n":
+                    self._peer.surprises.append("expected an empty line")
             case Reply(text):
                 self._writer.write((text.replace("\n", CRLF) + CRLF).encode())
                 await self._writer.drain()
@@ -161,9 +170,10 @@ class _Conversation:
                 await self._dribble(text)
 
     async def _expect(self, prefix: str) -> None:
-        line = (await self._reader.readline()).decode("utf-8", "replace").rstrip(CRLF)
-        if not line:
+        data = await self._reader.readline()
+        if not data.endswith(b"\n"):
             raise ConnectionResetError
+        line = data.decode("utf-8", "replace").rstrip(CRLF)
         self._peer.heard.append(line)
         if not line.upper().startswith(prefix.upper()):
             self._peer.surprises.append(f"expected {prefix!r}, heard {line!r}")
@@ -194,7 +204,7 @@ async def scripted(
         peer.connections += 1
         try:
             await _Conversation(peer, reader, writer, tls).follow(script)
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):
             pass
         finally:
             writer.transport.abort()
@@ -213,6 +223,9 @@ async def scripted(
         if tasks:
             await asyncio.wait(tuple(tasks))
         await server.wait_closed()
+        # Transports close in the loop's next turns.
+        for _ in range(3):
+            await asyncio.sleep(0)
     assert not peer.surprises, peer.surprises
 
 

@@ -1,0 +1,21 @@
+"""nexomailer: mail from the command line, through prioritized SMTP providers.
+
+The map of the house; imports point down only, and `tests/test_architecture.py` says so.
+
+    cli/         what the user sees; the only room that imports typer and rich
+    core.py      the one place that builds transports: configuration in, Transport out
+    sandbox/     a capture server on loopback, for trying things out
+    probe/       the doctor: what a failure means, and what to do about it
+    message/     from text to bytes: addresses, headers, parts, and the check of the result
+    transport/   mail over a network: handshake, connection, provider, failover, retry
+    smtp/        SMTP as values and state; nothing here does I/O
+    config*.py   TOML -> validated settings       presets.toml   known services, as data
+    secret*.py   env / file / command / prompt    rules.py       how providers word failures
+    printable.py outside text made harmless       errors.py      the exception tree
+
+What happens to a mail: `cli.send` makes a `Draft` from options; `message.compose` makes a
+`Mail` of it; `core` builds a `Transport`; its `send` returns an `Outcome`, which `cli`
+turns into words, JSON and an exit status.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,175 @@
+"""The one place that builds transports: configuration in, a ready Transport out.
+
+Nothing is connected and no secret resolved here; that happens when a provider is used.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.errors import UsageError
+from nexomailer_cli.smtp.auth import Credentials
+from nexomailer_cli.transport.base import Observer, Transport, unobserved
+from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nexomailer_cli.config import Auth, Config, Provider, SmtpConfig
+    from nexomailer_cli.secrets import Secret
+    from nexomailer_cli.transport.handshake import Terms
+    from nexomailer_cli.transport.provider import Account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What one run wants of its transport.
+
+    `provider` names the only one to use. `deadline` is a moment on the event loop's clock,
+    `retry_for` a duration in seconds. `sender` is the envelope sender, whose domain may
+    serve as the EHLO name.
+    """
+
+    sender: str = ""
+    provider: str | None = None
+    failover: bool = True
+    deadline: float = float("inf")
+    retry_for: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What secrets may be resolved from, and who listens."""
+
+    env: Mapping[str, str]
+    prompt: Callable[[str], str] | None = None
+    observer: Observer = unobserved
+
+
+def open_transport(config: Config, wishes: Wishes, around: Surroundings) -> Transport:
+    """Return the transport that `config` describes; to be called inside a running event loop.
+
+    Raises UsageError for a provider that the configuration does not have.
+    """
+    from nexomailer_cli.transport.failover import FailoverTransport
+    from nexomailer_cli.transport.provider import ProviderTransport
+
+    providers = chosen(config, wishes, around.env)
+    transport: Transport = FailoverTransport(
+        tuple(
+            ProviderTransport(_account(each, wishes, around), around.observer) for each in providers
+        ),
+        deadline=wishes.deadline,
+    )
+    return _patient(transport, wishes, around) if wishes.retry_for else transport
+
+
+def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Provider, ...]:
+    """Return the providers to use, in the order in which they are tried."""
+    providers = _ordered(config, env)
+    if wishes.provider is not None:
+        providers = tuple(each for each in providers if each.name == wishes.provider)
+        if not providers:
+            names = ", ".join(each.name for each in by_priority(config.providers))
+            raise UsageError(f"there is no provider “{wishes.provider}”", hint=f"Known: {names}.")
+    return providers if wishes.failover else providers[:1]
+
+
+def _ordered(config: Config, env: Mapping[str, str]) -> tuple[Provider, ...]:
+    match config.failover.strategy:
+        case "round-robin":
+            from nexomailer_cli.turn import next_turn
+
+            return round_robin(config.providers, next_turn(env))
+        case "weighted":
+            from random import SystemRandom
+
+            return weighted(config.providers, SystemRandom())
+        case "priority":
+            return by_priority(config.providers)
+
+
+def _patient(transport: Transport, wishes: Wishes, around: Surroundings) -> Transport:
+    from random import SystemRandom
+
+    from nexomailer_cli.transport.retry import RetryTransport
+
+    return RetryTransport(
+        transport, seconds=wishes.retry_for, random=SystemRandom(), observer=around.observer
+    )
+
+
+def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
+    from nexomailer_cli.rules import provider_rules
+    from nexomailer_cli.transport.limits import limits_for
+    from nexomailer_cli.transport.provider import Account
+
+    config = provider.config
+    return Account(
+        name=provider.name,
+        host=config.host,
+        port=config.effective_port,
+        terms=lambda: _terms(provider, wishes.sender, around),
+        limits=limits_for(
+            config.connection_timeout, config.socket_timeout, deadline=wishes.deadline
+        ),
+        rules=provider_rules,
+    )
+
+
+def _terms(provider: Provider, sender: str, around: Surroundings) -> Terms:
+    from nexomailer_cli.transport.handshake import Terms
+    from nexomailer_cli.transport.tls import tls_context
+
+    config = provider.config
+    return Terms(
+        host=config.host,
+        port=config.effective_port,
+        implicit_tls=config.implicit_tls,
+        requires_tls=config.tls_required,
+        tls=tls_context(config.tls) if _may_use_tls(config) else None,
+        servername=config.tls.servername or "",
+        ehlo_name=ehlo_name(config.name, sender, socket.gethostname()),
+        credentials=_credentials(provider.name, config.auth, around) if config.auth else None,
+        allow_plaintext_auth=config.allow_plaintext_auth,
+    )
+
+
+def _may_use_tls(config: SmtpConfig) -> bool:
+    return config.implicit_tls or config.starttls != "never"
+
+
+def _credentials(name: str, auth: Auth, around: Surroundings) -> Credentials:
+    from nexomailer_cli.secrets import resolve
+
+    def resolved(secret: Secret | None, what: str) -> str:
+        if secret is None:
+            return ""
+        label = f"{what} of provider {name}"
+        return resolve(secret, env=around.env, prompt=around.prompt, label=label)
+
+    if auth.type == "oauth2":
+        token = resolved(auth.access_token, "access token")
+        return Credentials(auth.user, token=token, method=auth.method or "")
+    password = resolved(auth.password, "password")
+    return Credentials(auth.user, password=password, method=auth.method or "")
+
+
+def ehlo_name(configured: str | None, sender: str, host: str) -> str:
+    """Return the name to greet servers with, `""` where only an address literal is left.
+
+    `host` is this machine's own name. It is asked of the kernel, not of DNS, which can take
+    seconds to say `localhost`, a name that servers refuse. A name without a dot is no
+    better, so the sender's domain comes next (RFC 5321 section 4.1.4 wants a name that is
+    ours, and no server may refuse mail because it is not the connecting host's).
+    """
+    if configured:
+        return configured
+    domain = sender.rpartition("@")[2]
+    for name in (host, domain):
+        labels = name.lower().split(".")
+        if len(labels) > 1 and "localdomain" not in labels and labels[0] != "localhost":
+            return name if name.isascii() and not name.startswith("[") else ""
+    return ""

@@ -1,0 +1,1 @@
+"""Mail over a network. The only room, with the probe, that awaits sockets."""

@@ -1,0 +1,62 @@
+"""From a name to a connected socket, by whichever address answers first.
+
+aiosmtplib tries one address after the other and waits for a dead one until its
+time-out; a half-configured IPv6 then costs every message that wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from typing import TYPE_CHECKING, Any
+
+from nexomailer_cli.errors import TransportError
+from nexomailer_cli.printable import printable
+from nexomailer_cli.smtp.outcome import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# RFC 8305 section 5 recommends 250 ms.
+STAGGER_SECONDS = 0.25
+
+_RESOLVER_CODES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
+
+
+async def dial(host: str, port: int) -> socket.socket:
+    """Return a socket connected to `host`; raise TransportError with the system's reason."""
+    try:
+        addresses = await _resolve(host, port)
+        return await _connect(addresses)
+    except socket.gaierror as error:
+        reason = _RESOLVER_CODES.get(error.errno or 0, "EAI_FAIL")
+        raise _failed(f"cannot resolve {host}: {error.strerror}", reason) from error
+    except UnicodeError as error:
+        raise _failed(f"{host} is not a host name", "bad-name") from error
+    except OSError as error:
+        reason = errno.errorcode.get(error.errno or 0, "EIO")
+        raise _failed(f"cannot connect to {host}:{port}: {_words(error)}", reason) from error
+
+
+async def _resolve(host: str, port: int) -> Sequence[Any]:
+    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+async def _connect(addresses: Sequence[Any]) -> socket.socket:
+    # Imported here: the package takes time, and most hosts of a pipeline are known.
+    from aiohappyeyeballs import start_connection
+
+    return await start_connection(
+        addresses,
+        happy_eyeballs_delay=STAGGER_SECONDS if len(addresses) > 1 else None,
+        interleave=1,
+    )
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _failed(message: str, reason: str) -> TransportError:
+    return TransportError(printable(message), phase=Phase.CONNECT, reason=reason)

@@ -1,0 +1,85 @@
+"""The next provider, when one cannot help.
+
+Who is handed on is decided recipient by recipient, by the scope of the failure
+(`smtp.failure`). A mail that may have been delivered is never handed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.smtp.outcome import Attempt, Disposition, Outcome
+
+if TYPE_CHECKING:
+    from nexomailer_cli.smtp.envelope import Mail
+    from nexomailer_cli.transport.base import Transport
+
+
+class FailoverTransport:
+    """Tries transports in order, until no recipient is left whom another could help."""
+
+    def __init__(
+        self, transports: tuple[Transport, ...], *, deadline: float = float("inf")
+    ) -> None:
+        assert transports
+        self._transports = transports
+        self._deadline = deadline
+
+    @property
+    def name(self) -> str:
+        """The names of all, in order."""
+        return ", ".join(transport.name for transport in self._transports)
+
+    async def send(self, mail: Mail) -> Outcome:
+        """Hand `mail` to the first transport that takes it."""
+        told: dict[str, Disposition] = {}
+        attempts: list[Attempt] = []
+        for transport in self._transports:
+            waiting = waiting_recipients(mail, told)
+            if not waiting or (told and self._is_too_late()):
+                break
+            outcome = await transport.send(mail.only(waiting))
+            attempts += outcome.attempts
+            for disposition in outcome.dispositions:
+                known = told.get(disposition.recipient)
+                told[disposition.recipient] = more_telling(known, disposition)
+        return Outcome(
+            tuple(told[recipient] for recipient in mail.envelope.recipients), tuple(attempts)
+        )
+
+    async def aclose(self) -> None:
+        """Close all."""
+        for transport in self._transports:
+            await transport.aclose()
+
+    def _is_too_late(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._deadline
+
+
+def waiting_recipients(mail: Mail, told: dict[str, Disposition]) -> tuple[str, ...]:
+    """Return the recipients whom another provider may help."""
+    return tuple(
+        recipient
+        for recipient in mail.envelope.recipients
+        if recipient not in told or _may_fail_over(told[recipient])
+    )
+
+
+def more_telling(known: Disposition | None, new: Disposition) -> Disposition:
+    """Choose between what two providers said about one recipient.
+
+    An answer that settles the matter counts. Otherwise one that time may cure, since the
+    whole can then be tried again; and of equals that of the provider which comes first.
+    """
+    if known is None or not _may_fail_over(new):
+        return new
+    return known if _is_transient(known) or not _is_transient(new) else new
+
+
+def _may_fail_over(disposition: Disposition) -> bool:
+    return disposition.failure is not None and disposition.failure.may_fail_over
+
+
+def _is_transient(disposition: Disposition) -> bool:
+    return disposition.failure is not None and disposition.failure.is_transient

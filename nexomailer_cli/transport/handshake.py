@@ -1,0 +1,282 @@
+"""From nothing to a session that may send: connect, greeting, TLS, EHLO, sign-in.
+
+The only file that imports aiosmtplib, which carries the bytes: TCP, TLS, STARTTLS and
+one command at a time. It is lenient where a client must not be (it drops surplus bytes,
+takes any three digits for a code, and tries every mechanism after a refused password),
+so a witness reads every byte with our own reader and its word counts. Afterwards the
+socket goes to `connection`, and the aiosmtplib client is not used again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, cast
+
+import aiosmtplib
+
+from nexomailer_cli.errors import TransportError
+from nexomailer_cli.printable import printable
+from nexomailer_cli.smtp import auth, command
+from nexomailer_cli.smtp.extensions import Extensions, parse_extensions
+from nexomailer_cli.smtp.outcome import Phase
+from nexomailer_cli.smtp.reply import Reply, Severity
+from nexomailer_cli.transport.base import Observer, Said, said_reply, unobserved
+from nexomailer_cli.transport.breakage import broken
+from nexomailer_cli.transport.dial import dial
+from nexomailer_cli.transport.limits import Limits
+from nexomailer_cli.transport.witness import Witness, surplus
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Awaitable
+
+    from nexomailer_cli.smtp.auth import Conversation, Credentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What we demand of a session, and what we bring to it.
+
+    `tls` is the context, `None` only where TLS is ruled out (`starttls = "never"`).
+    `ehlo_name` may be empty: then the socket's own address is used as a literal.
+    `is_verified` says whether `tls` examines certificates.
+    """
+
+    host: str
+    port: int
+    implicit_tls: bool = False
+    requires_tls: bool = True
+    tls: ssl.SSLContext | None = None
+    servername: str = ""
+    ehlo_name: str = ""
+    credentials: Credentials | None = None
+    allow_plaintext_auth: bool = False
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether TLS proves who the server is."""
+        return self.tls is not None and self.tls.verify_mode is ssl.CERT_REQUIRED
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that may send, and the wire it runs on."""
+
+    wire: asyncio.Transport
+    extensions: Extensions
+    tls_version: str
+
+
+class Handshake:
+    """One try to open a session. `phase` and `tls_version` say how far it got."""
+
+    def __init__(self, terms: Terms, limits: Limits, observer: Observer = unobserved) -> None:
+        self.phase = Phase.CONNECT
+        self.tls_version = ""
+        self._terms = terms
+        self._limits = limits
+        self._observer = observer
+        self._ehlo_name = terms.ehlo_name
+        self._client = aiosmtplib.SMTP(timeout=None, start_tls=False)
+        self._witness: Witness | None = None
+
+    async def open(self) -> Session:
+        """Return an open session; raise TransportError with the phase that failed.
+
+        Any failure closes the connection, since a conversation that broke off is out of
+        step; so does being cancelled.
+        """
+        try:
+            return await self._open()
+        except BaseException:
+            self._client.close()
+            raise
+
+    async def _open(self) -> Session:
+        terms = self._terms
+        if terms.ehlo_name:
+            command.ehlo(terms.ehlo_name)  # refused before there is anything to close
+        await self._connect()
+        extensions = await self._ehlo()
+        if not terms.implicit_tls and self._wants_starttls(extensions):
+            await self._starttls()
+            extensions = await self._ehlo()
+        if terms.credentials is not None:
+            await self._sign_in(extensions, terms.credentials)
+        self._reading.verify_silence(self.phase)
+        return Session(self._wire, extensions, self.tls_version)
+
+    async def _connect(self) -> None:
+        terms = self._terms
+        async with self._bounded(self._limits.connect):
+            sock = await dial(terms.host, terms.port)
+            self._ehlo_name = self._ehlo_name or _literal(sock)
+            self.phase = Phase.TLS if terms.implicit_tls else Phase.GREETING
+            self._client = aiosmtplib.SMTP(
+                hostname=self._servername,
+                sock=sock,
+                use_tls=terms.implicit_tls,
+                start_tls=False,  # the default is opportunistic, and would leak the password
+                tls_context=terms.tls,
+                local_hostname=self._ehlo_name,
+                timeout=None,
+            )
+            code, message = await self._client.connect()
+        self.phase = Phase.GREETING
+        self._watch()
+        self._said("S", f"{code} {printable(message)}")
+
+    @property
+    def _wire(self) -> asyncio.Transport:
+        return cast("asyncio.Transport", self._client.transport)
+
+    @property
+    def _servername(self) -> str:
+        # A trailing dot is good DNS and breaks SNI and the name check.
+        return (self._terms.servername or self._terms.host).rstrip(".")
+
+    @property
+    def _reading(self) -> Witness:
+        assert self._witness is not None
+        return self._witness
+
+    def _watch(self) -> None:
+        protocol = self._client.protocol
+        assert protocol is not None
+        # More than a greeting in one segment. The name is private to aiosmtplib; a test
+        # fails if a release renames it.
+        if protocol._buffer:
+            raise surplus(self.phase)
+        self._witness = Witness(protocol)
+        self._wire.set_protocol(self._witness)
+        secured = cast("ssl.SSLObject | None", self._wire.get_extra_info("ssl_object"))
+        self.tls_version = (secured.version() or "") if secured else ""
+
+    async def _ehlo(self) -> Extensions:
+        self.phase = Phase.EHLO
+        name = command.ehlo(self._ehlo_name).decode().strip()
+        reply = await self._exchange(self._client.ehlo(), name)
+        if reply.severity is Severity.POSITIVE:
+            return parse_extensions(reply)
+        # RFC 5321 section 3.2: a server that does not know EHLO is greeted with HELO, and
+        # offers nothing then.
+        if reply.code in (500, 502) and self._terms.credentials is None:
+            reply = await self._exchange(self._client.helo(), f"HELO {self._ehlo_name}")
+            if reply.severity is Severity.POSITIVE:
+                return Extensions()
+        raise self._refused(reply)
+
+    def _wants_starttls(self, extensions: Extensions) -> bool:
+        if self._terms.tls is None:
+            return False
+        if extensions.starttls or not self._terms.requires_tls:
+            return extensions.starttls
+        # Going on in clear is what somebody who strips the keyword is waiting for.
+        raise TransportError(
+            "the server does not offer STARTTLS, and TLS is required",
+            phase=Phase.STARTTLS,
+            reason="starttls-not-offered",
+        )
+
+    async def _starttls(self) -> None:
+        self.phase = Phase.STARTTLS
+        upgrade = self._client.starttls(
+            server_hostname=self._servername, tls_context=self._terms.tls
+        )
+        # What stands behind the 220 in the same segment was put there before TLS by somebody
+        # who wants it read as part of the encrypted session (CVE-2011-0411): `_exchange`
+        # finds it, and nothing more is said.
+        reply = await self._exchange(upgrade, "STARTTLS")
+        if reply.severity is not Severity.POSITIVE:
+            raise self._refused(reply)
+        self._watch()
+
+    async def _sign_in(self, extensions: Extensions, credentials: Credentials) -> None:
+        self.phase = Phase.AUTH
+        is_private = self._is_private()
+        mechanism = auth.choose(extensions.auth, credentials, is_private=is_private)
+        conversation = auth.converse(mechanism, credentials)
+        initial = next(conversation)
+        words = [b"AUTH", mechanism.encode()]
+        if initial is not None:
+            words.append(auth.encode_initial(initial))
+        shown = f"AUTH {mechanism}" + (" ***" if initial is not None else "")
+        reply = await self._exchange(self._client.execute_command(*words), shown)
+        await self._answer_challenges(conversation, reply)
+
+    async def _answer_challenges(self, conversation: Conversation, reply: Reply) -> None:
+        """Go on until the server has decided; raise TransportError for a refusal."""
+        detail = ""
+        while reply.code == 334:
+            challenge = auth.decode("".join(reply.lines))
+            detail = printable(challenge.decode("utf-8", "backslashreplace"))
+            try:
+                response = auth.encode(conversation.send(challenge) or b"")
+            except StopIteration:
+                response = b"*"  # RFC 4954 section 4: the client has nothing more to say
+            reply = await self._exchange(self._client.execute_command(response), "***")
+        if reply.severity is not Severity.POSITIVE:
+            raise self._refused(reply, detail)
+
+    def _is_private(self) -> bool:
+        """Whether a password may be sent here; raise TransportError where it may not."""
+        terms = self._terms
+        if self._is_loopback() or (self.tls_version and terms.is_verified):
+            return True
+        if terms.allow_plaintext_auth:
+            return bool(self.tls_version)
+        if self.tls_version:
+            message, reason = "the server's certificate is not verified", "unverified-password"
+        else:
+            message, reason = "the connection is not encrypted", "plaintext-password"
+        raise TransportError(f"no password is sent: {message}", phase=Phase.AUTH, reason=reason)
+
+    def _is_loopback(self) -> bool:
+        peer = self._wire.get_extra_info("peername")
+        return isinstance(peer, tuple) and ip_address(peer[0].partition("%")[0]).is_loopback
+
+    async def _exchange(self, request: Awaitable[object], shown: str) -> Reply:
+        """Send one command and return its reply, whatever it says."""
+        self._said("C", shown)
+        async with self._bounded(self._limits.reply):
+            # What aiosmtplib makes of the reply does not count; the witness has read it.
+            with contextlib.suppress(aiosmtplib.SMTPResponseException):
+                await request
+        reply = self._reading.take(self.phase)
+        # A challenge may hold what the answer is made of.
+        for line in [Said("S", "334 ***")] if reply.code == 334 else said_reply(reply):
+            self._observer(line)
+        return reply
+
+    @contextlib.asynccontextmanager
+    async def _bounded(self, seconds: float) -> AsyncIterator[None]:
+        """Limit the time, and turn what others raise into one TransportError."""
+        try:
+            until = self._limits.until(seconds, now=asyncio.get_running_loop().time())
+            async with asyncio.timeout_at(until):
+                yield
+        except TransportError:
+            raise
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise broken(error, self.phase) from error
+
+    def _refused(self, reply: Reply, detail: str = "") -> TransportError:
+        return TransportError(
+            f"the server refused {self.phase.name}: {reply}",
+            phase=self.phase,
+            reply=reply,
+            detail=detail,
+        )
+
+    def _said(self, speaker: str, text: str) -> None:
+        self._observer(Said(speaker, text))
+
+
+def _literal(sock: socket.socket) -> str:
+    """Return the address literal of RFC 5321 section 4.1.3 for our end of `sock`."""
+    address = sock.getsockname()[0].partition("%")[0]
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

@@ -1,0 +1,114 @@
+"""Later, when time may cure the failure.
+
+Greylisting wants the same sender to come back after some minutes; anything else that
+passes is tried again after seconds, then minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.smtp.failure import Scope
+from nexomailer_cli.smtp.outcome import Attempt, Disposition, Outcome
+from nexomailer_cli.transport.base import Observer, Waiting, unobserved
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from nexomailer_cli.smtp.envelope import Mail
+    from nexomailer_cli.transport.base import Transport
+
+FIRST_SECONDS = 5.0
+LONGEST_SECONDS = 300.0
+# Greylisting servers ask for 1 to 15 minutes; most let the second try in after 5.
+GREYLIST_SECONDS = 300.0
+LONGEST_GREYLIST_SECONDS = 1800.0
+# So that many senders who were put off together do not come back together.
+JITTER = 0.2
+
+
+def retry_delay(disposition: Disposition, tries: int, random: Random) -> float | None:
+    """Return the seconds until the next try, after `tries` of them; `None` for never."""
+    failure = disposition.failure
+    if failure is None or not failure.is_transient:
+        return None
+    if failure.scope is Scope.RECIPIENT:
+        first, longest = GREYLIST_SECONDS, LONGEST_GREYLIST_SECONDS
+    else:
+        first, longest = FIRST_SECONDS, LONGEST_SECONDS
+    delay = min(longest, first * 2.0 ** min(tries - 1, 30))
+    return delay * (1.0 + JITTER * random.random())
+
+
+class Clock:
+    """The one door to time in this file. Seconds, from an arbitrary moment."""
+
+    def now(self) -> float:
+        """Return the time."""
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        await asyncio.sleep(seconds)
+
+
+class RetryTransport:
+    """Tries again for `seconds` whom the transport below could not serve yet."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        seconds: float,
+        random: Random,
+        observer: Observer = unobserved,
+        clock: Clock | None = None,
+    ) -> None:
+        self._transport = transport
+        self._seconds = seconds
+        self._random = random
+        self._observer = observer
+        self._clock = clock or Clock()
+
+    @property
+    def name(self) -> str:
+        """The name of the transport below."""
+        return self._transport.name
+
+    async def aclose(self) -> None:
+        """Close the transport below."""
+        await self._transport.aclose()
+
+    async def send(self, mail: Mail) -> Outcome:
+        """Hand `mail` over, and over again to whom it pays, until the time is up."""
+        until = self._clock.now() + self._seconds
+        told: dict[str, Disposition] = {}
+        attempts: list[Attempt] = []
+        due = dict.fromkeys(mail.envelope.recipients, self._clock.now())
+        tries = 0
+        while due:
+            await self._sleep_until_due(due)
+            now = self._clock.now()
+            ready = tuple(r for r in mail.envelope.recipients if due.get(r, until) <= now)
+            outcome = await self._transport.send(mail.only(ready))
+            tries += 1
+            attempts += outcome.attempts
+            told |= {each.recipient: each for each in outcome.dispositions}
+            due |= {each.recipient: self._due(each, tries) for each in outcome.dispositions}
+            due = {recipient: at for recipient, at in due.items() if at <= until}
+        return Outcome(tuple(told[r] for r in mail.envelope.recipients), tuple(attempts))
+
+    def _due(self, disposition: Disposition, tries: int) -> float:
+        delay = retry_delay(disposition, tries, self._random)
+        return float("inf") if delay is None else self._clock.now() + delay
+
+    async def _sleep_until_due(self, due: dict[str, float]) -> None:
+        soonest = min(due.values())
+        seconds = soonest - self._clock.now()
+        if seconds <= 0:
+            return
+        await self._transport.aclose()  # no server keeps a silent session for minutes
+        waiting = sum(at == soonest for at in due.values())
+        self._observer(Waiting(seconds, waiting))
+        await self._clock.sleep(seconds)

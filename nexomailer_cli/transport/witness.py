@@ -1,0 +1,85 @@
+"""Reads along with aiosmtplib, and is stricter.
+
+Everything that the server says passes here first. Only a reply that our own reader has
+seen whole, alone, and after a question counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.errors import ProtocolError
+from nexomailer_cli.smtp.reply import Reply, ReplyReader
+
+if TYPE_CHECKING:
+    from aiosmtplib.protocol import SMTPProtocol
+
+    from nexomailer_cli.smtp.outcome import Phase
+
+
+class Witness(asyncio.Protocol):
+    """Stands between the wire and aiosmtplib's protocol."""
+
+    def __init__(self, protocol: SMTPProtocol) -> None:
+        self._protocol = protocol
+        self._reader = ReplyReader()
+        self._replies: list[Reply] = []
+        self._error: ProtocolError | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Read, then pass on."""
+        if self._error is None:
+            try:
+                self._replies += self._reader.receive(data)
+            except ProtocolError as error:
+                self._error = error
+        self._protocol.data_received(data)
+
+    def eof_received(self) -> bool:
+        """Pass on."""
+        return self._protocol.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Pass on."""
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Pass on."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass on."""
+        self._protocol.resume_writing()
+
+    def take(self, phase: Phase) -> Reply:
+        """Return the one reply to the command just sent.
+
+        Raises ProtocolError when there is more or less than that. More is what makes
+        naive clients report refused mail as sent: they take a surplus reply for the
+        answer to the next command.
+        """
+        if self._error is not None:
+            raise ProtocolError(
+                str(self._error),
+                phase=phase,
+                reason=self._error.reason,
+                detail=self._error.detail,
+            )
+        if len(self._replies) != 1 or not self._reader.is_empty:
+            raise surplus(phase)
+        return self._replies.pop()
+
+    def verify_silence(self, phase: Phase) -> None:
+        """Raise ProtocolError if the server said anything without being asked."""
+        if self._error or self._replies or not self._reader.is_empty:
+            raise surplus(phase)
+
+
+def surplus(phase: Phase) -> ProtocolError:
+    """Return the error for bytes that nobody asked for."""
+    return ProtocolError(
+        "the server said more than it was asked, so its answers cannot be believed",
+        phase=phase,
+        reason="surplus",
+    )

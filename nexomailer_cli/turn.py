@@ -1,0 +1,46 @@
+"""Whose turn it is with `strategy = "round-robin"`, across runs.
+
+One small counter in the user's state directory. Losing it costs fairness, never mail, so
+nothing here fails: a counter that cannot be kept is replaced by chance.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def next_turn(env: Mapping[str, str]) -> int:
+    """Return a number that grows by one from run to run."""
+    path = _path(env)
+    try:
+        return _advance(path)
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return random.SystemRandom().randrange(2**31)
+
+
+def _path(env: Mapping[str, str]) -> Path:
+    state = env.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "nexomailer" / "round-robin"
+
+
+def _advance(path: Path) -> int:
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two runs at once take two turns
+        turn = int(file.read(20) or 0)
+        file.seek(0)
+        file.write(f"{turn + 1}\n")
+        file.truncate()
+    return turn
