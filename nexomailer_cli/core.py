@@ -41,10 +41,14 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What secrets may be resolved from, and who listens."""
+    """What secrets may be resolved from, and who listens.
+
+    `prompt` asks a person, `warn` is told what is careless about a secret.
+    """
 
     env: Mapping[str, str]
     prompt: Callable[[str], str] | None = None
+    warn: Callable[[str], None] | None = None
     observer: Observer = unobserved
 
 
@@ -148,7 +152,7 @@ def _credentials(name: str, auth: Auth, around: Surroundings) -> Credentials:
         if secret is None:
             return ""
         label = f"{what} of provider {name}"
-        return resolve(secret, env=around.env, prompt=around.prompt, label=label)
+        return resolve(secret, env=around.env, prompt=around.prompt, label=label, warn=around.warn)
 
     if auth.type == "oauth2":
         token = resolved(auth.access_token, "access token")

@@ -1,0 +1,107 @@
+"""The command line: which commands there are, and how errors become words and a status.
+
+A command's module is imported when the command is called, and by `--help`, which shows
+its first line; what a command needs is imported in its body.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from nexomailer_cli import __version__, errors
+from nexomailer_cli.cli.exit_status import ExitStatus, of_error
+from nexomailer_cli.cli.options import ConfigPath, Globals, NoColor, Quiet, Verbose
+from nexomailer_cli.cli.output import Output
+from nexomailer_cli.printable import printable
+
+# Command -> module and the functions in it; more than one make a group.
+COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "send": ("send", ("send",)),
+    "sandbox": ("sandbox", ("sandbox",)),
+    "config": ("config", ("check", "show", "path")),
+}
+
+
+class _Commands(TyperGroup):
+    """The commands, each imported when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module_name, functions = COMMANDS[cmd_name]
+        module = importlib.import_module(f"nexomailer_cli.cli.{module_name}")
+        part = _typer(help=module.__doc__ if len(functions) > 1 else None)
+        for function in functions:
+            name = cmd_name if len(functions) == 1 else function
+            part.command(name)(getattr(module, function))
+        command = typer.main.get_command(part)
+        command.name = cmd_name
+        return command
+
+
+def _typer(*, add_completion: bool = False, **settings: Any) -> typer.Typer:
+    return typer.Typer(
+        # Rich help costs 50 to 110 ms, and its tracebacks show source lines and, in older
+        # releases, local variables, one of which may be a password.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=add_completion,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **settings,
+    )
+
+
+app = _typer(cls=_Commands, add_completion=True)
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    config: ConfigPath = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Send mail through prioritized SMTP providers, with failover that understands errors."""
+    if version:
+        typer.echo(f"nexomailer {__version__}")
+        raise typer.Exit
+    context.obj = Globals(config, verbose, quiet, no_color)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; return the exit status. Every error ends here."""
+    try:
+        app(list(arguments), prog_name="nexomailer")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else ExitStatus.OK
+    except errors.NexomailerError as error:
+        return _explain(error)
+    except KeyboardInterrupt:
+        return ExitStatus.INTERRUPTED
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        Output().error(
+            f"{type(error).__name__}: {printable(str(error))[:200]}\n"
+            "This is a bug in nexomailer. Run the command again with --debug and report it."
+        )
+        return ExitStatus.BUG
+    return ExitStatus.OK
+
+
+def _explain(error: errors.NexomailerError) -> ExitStatus:
+    output = Output(color="--no-color" not in sys.argv)
+    output.error("\n".join(map(printable, str(error).split("\n"))))
+    if error.hint:
+        output.note(error.hint)
+    return of_error(error)

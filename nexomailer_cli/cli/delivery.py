@@ -1,0 +1,111 @@
+"""Runs a transport for one mail, and listens.
+
+What the listener saw last matters when somebody presses Ctrl-C: a mail whose end had
+gone out may have been delivered, and is told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.core import Surroundings, Wishes, open_transport
+from nexomailer_cli.smtp.failure import Failure, Scope
+from nexomailer_cli.smtp.outcome import (
+    Attempt,
+    Disposition,
+    Outcome,
+    Phase,
+    Status,
+    Verdict,
+)
+from nexomailer_cli.transport.base import Attempted, Event, PastReturn, Said, Waiting
+
+if TYPE_CHECKING:
+    from nexomailer_cli.cli.output import Output
+    from nexomailer_cli.config import Config
+    from nexomailer_cli.smtp.envelope import Mail
+
+INTERRUPTED = "interrupted"
+
+
+class Listener:
+    """Tells people what a transport does, line by line."""
+
+    def __init__(self, output: Output) -> None:
+        self.attempts: list[Attempt] = []
+        self.is_past_return = False
+        self._output = output
+        self._started = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        match event:
+            case Said(speaker, text):
+                elapsed = time.monotonic() - self._started
+                self._output.detail(f"{elapsed:8.3f} {speaker}: {text}")
+            case PastReturn():
+                self.is_past_return = True
+            case Attempted(attempt):
+                self.is_past_return = False
+                self.attempts.append(attempt)
+                if attempt.status is not Status.ACCEPTED:
+                    self._output.note(told(attempt))
+            case Waiting(seconds, recipients):
+                self._output.note(f"trying again in {seconds:.0f} s for {_count(recipients)}")
+
+
+def told(attempt: Attempt) -> str:
+    """Return one line that says how an attempt went."""
+    what = str(attempt.reply) if attempt.reply else attempt.text
+    if attempt.reply and attempt.text and attempt.text != attempt.reply.text:
+        what = f"{what} ({attempt.text})"
+    return (
+        f"{attempt.provider} ({attempt.host}:{attempt.port}): "
+        f"{attempt.phase} {attempt.status} after {attempt.elapsed:.1f} s: {what}"
+    )
+
+
+def _count(recipients: int) -> str:
+    return "1 recipient" if recipients == 1 else f"{recipients} recipients"
+
+
+def deliver(config: Config, mail: Mail, wishes: Wishes, output: Output) -> tuple[Outcome, bool]:
+    """Send `mail`; return what became of it, and whether somebody interrupted it."""
+    listener = Listener(output)
+    try:
+        return asyncio.run(_send(config, mail, wishes, _around(listener, output))), False
+    except KeyboardInterrupt:
+        return _interrupted(mail, listener), True
+
+
+def _around(listener: Listener, output: Output) -> Surroundings:
+    from nexomailer_cli.secrets import terminal_prompt
+
+    return Surroundings(
+        env=os.environ, prompt=terminal_prompt(), warn=output.warn, observer=listener
+    )
+
+
+async def _send(config: Config, mail: Mail, wishes: Wishes, around: Surroundings) -> Outcome:
+    transport = open_transport(config, wishes, around)
+    try:
+        return await transport.send(mail)
+    finally:
+        await transport.aclose()
+
+
+def _interrupted(mail: Mail, listener: Listener) -> Outcome:
+    unknown = listener.is_past_return
+    verdict = Verdict.UNKNOWN if unknown else Verdict.DEFERRED
+    phase = Phase.END if unknown else Phase.CONNECT
+    failure = None if unknown else Failure(Scope.SESSION, True, is_unanswered=True)
+    return Outcome(
+        tuple(
+            Disposition(recipient, verdict, phase, None, INTERRUPTED, failure)
+            for recipient in mail.envelope.recipients
+        ),
+        tuple(listener.attempts),
+    )

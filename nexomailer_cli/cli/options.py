@@ -1,0 +1,50 @@
+"""Options that several commands share.
+
+The global options stand before the command or after it, so each command has them too.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from nexomailer_cli.cli.output import Output
+
+ConfigPath = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="Configuration to use."),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show the conversation with the server.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text.")]
+Debug = Annotated[bool, typer.Option("--debug", hidden=True, help="Show tracebacks.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """What the global options say, wherever they stood."""
+
+    config: str | None = None
+    verbose: bool = False
+    quiet: bool = False
+    no_color: bool = False
+    debug: bool = False
+
+    @property
+    def output(self) -> Output:
+        """The door for words that these options ask for."""
+        return Output(self.verbose, self.quiet, not self.no_color)
+
+
+def settle(context: typer.Context, own: Globals) -> Globals:
+    """Join the options before the command with those after it, which win."""
+    before = context.find_object(Globals) or Globals()
+    return Globals(
+        config=own.config if own.config is not None else before.config,
+        verbose=own.verbose or before.verbose,
+        quiet=own.quiet or before.quiet,
+        no_color=own.no_color or before.no_color,
+        debug=own.debug or before.debug,
+    )

@@ -1,0 +1,60 @@
+"""A configuration that leads to a capture server, started for one command."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.config import Auth, Config, Defaults, Provider, SmtpConfig, Tls
+from nexomailer_cli.printable import printable
+from nexomailer_cli.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nexomailer_cli.cli.output import Output
+    from nexomailer_cli.sandbox.reception import Captured
+    from nexomailer_cli.sandbox.server import Sandbox
+
+SENDER = "nexomailer <sender@sandbox.test>"
+
+
+@contextlib.contextmanager
+def sandboxed(config: Config | None, output: Output) -> Iterator[Config]:
+    """Run a sandbox and yield a configuration for it, with the defaults of `config`.
+
+    Nothing else changes: TCP, STARTTLS with a verified certificate, sign-in and
+    transaction are real. What arrived is shown at the end.
+    """
+    from nexomailer_cli.sandbox.server import Sandbox
+
+    defaults = config.defaults if config else Defaults(from_=SENDER)
+    with Sandbox() as sandbox:
+        try:
+            yield Config(defaults=defaults, providers=(_provider(sandbox),))
+        finally:
+            for captured in sandbox.captured:
+                output.note(_words(captured))
+
+
+def _provider(sandbox: Sandbox) -> Provider:
+    return Provider(
+        name="sandbox",
+        config=SmtpConfig(
+            host=sandbox.host,
+            port=sandbox.port,
+            auth=Auth(user=sandbox.username, password=Secret("text", (sandbox.password,))),
+            tls=Tls(ca_file=str(sandbox.ca_file)),
+            starttls="required",
+        ),
+    )
+
+
+def _words(captured: Captured) -> str:
+    tls = "TLS" if captured.tls else "no TLS"
+    recipients = ", ".join(captured.recipients)
+    return (
+        f"sandbox: {captured.size} octets from <{printable(captured.sender)}> to "
+        f"{printable(recipients)}, {tls}, signed in as {captured.user}: "
+        f"{printable(captured.subject)}"
+    )

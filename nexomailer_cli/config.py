@@ -1,0 +1,248 @@
+"""What a configuration is: its types, their defaults and the bounds of every value.
+
+Names, descriptions and constraints stand here once; reading a file, the example
+file's test and a JSON Schema follow them. Does not know where a configuration
+comes from (`config_file`), nor which values contradict each other (`config_rules`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from nexomailer_cli.secrets import Secret
+
+IMPLICIT_TLS_PORTS = (465, 2465)  # RFC 8314 section 7.3, and the alternative of SES and Resend
+SUBMISSION_PORT = 587  # RFC 6409 section 3.1
+SUBMISSIONS_PORT = 465  # RFC 8314 section 7.3
+
+# A year: longer is a slip of the unit, and event loops dislike it.
+LONGEST_SECONDS = 31_536_000
+
+# Seconds inside, `"5s"` or milliseconds in the file. Zero would never let anything happen.
+Duration = Annotated[float, Meta(gt=0, le=LONGEST_SECONDS, extra={"duration": True})]
+DurationOrZero = Annotated[float, Meta(ge=0, le=LONGEST_SECONDS, extra={"duration": True})]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class Tls(Struct, frozen=True, kw_only=True):
+    """How the server's certificate is examined, and which one is shown to it."""
+
+    reject_unauthorized: Annotated[
+        bool, Meta(description="Refuse a server whose certificate is not to be trusted.")
+    ] = True
+    servername: Annotated[
+        str | None,
+        Meta(description="Name the certificate must carry, also sent as SNI; default: the host."),
+    ] = None
+    ca_file: Annotated[
+        str | None,
+        Meta(
+            description="PEM file of certificate authorities to trust instead of the system's.",
+            extra={"file": True},
+        ),
+    ] = None
+    cert_file: Annotated[
+        str | None,
+        Meta(
+            description="PEM file with the client certificate, if the server asks for one.",
+            extra={"file": True},
+        ),
+    ] = None
+    key_file: Annotated[
+        str | None,
+        Meta(description="PEM file with the key of cert_file.", extra={"file": True}),
+    ] = None
+    min_version: Annotated[
+        Literal["1.2", "1.3"], Meta(description="Oldest TLS version to accept, 1.2 or 1.3.")
+    ] = "1.2"
+
+
+class Auth(Struct, frozen=True, kw_only=True):
+    """Who signs in, and with what."""
+
+    type: Annotated[
+        Literal["login", "oauth2"],
+        Meta(description="login signs in with a password, oauth2 with an access token."),
+    ] = "login"
+    user: Annotated[
+        str, Meta(min_length=1, description="User name, often the whole e-mail address.")
+    ]
+    password: Annotated[
+        Secret | None,
+        Meta(
+            description="Password: text with ${VAR}, or a table of env, file, command or prompt.",
+            extra={"aliases": ["password"]},
+        ),
+    ] = field(default=None, name="pass")
+    access_token: Annotated[
+        Secret | None,
+        Meta(description="OAuth 2.0 access token, written like a password."),
+    ] = None
+    method: Annotated[
+        Literal["plain", "login", "cram-md5", "xoauth2"] | None,
+        Meta(description="plain, login, cram-md5 or xoauth2; default: the best one offered."),
+    ] = None
+
+
+class SmtpConfig(Struct, frozen=True, kw_only=True):
+    """One SMTP server: how to reach it and how to behave there."""
+
+    host: Annotated[str, Meta(min_length=1, description="Server name or IP address.")]
+    port: Annotated[
+        Port | None,
+        Meta(description="TCP port; default: 465 if secure is true, else 587."),
+    ] = None
+    secure: Annotated[
+        bool | None,
+        Meta(description="true: TLS from the first byte (port 465); default: the port decides."),
+    ] = None
+    starttls: Annotated[
+        Literal["auto", "required", "never"],
+        Meta(
+            description="auto, required or never; auto requires it as soon as there is a password."
+        ),
+    ] = "auto"
+    allow_plaintext_auth: Annotated[
+        bool,
+        Meta(description="Permit a password over an unencrypted or unverified connection."),
+    ] = False
+    name: Annotated[
+        Text | None,
+        Meta(description="EHLO name; default: this machine's, or the sender's domain."),
+    ] = None
+    pool: Annotated[bool, Meta(description="Keep connections open for the next message.")] = True
+    max_connections: Annotated[
+        int, Meta(ge=1, le=1000, description="Connections open at the same time.")
+    ] = 5
+    connection_timeout: Annotated[
+        Duration, Meta(description="Longest wait until the server's greeting.")
+    ] = 30.0
+    socket_timeout: Annotated[
+        Duration | None,
+        Meta(
+            description="Longest wait for one reply; default: 60s, and 10m after a message's end."
+        ),
+    ] = None
+    auth: Annotated[Auth | None, Meta(description="How to sign in; left out, nobody signs in.")] = (
+        None
+    )
+    tls: Annotated[Tls, Meta(description="Certificates.")] = field(default_factory=Tls)
+
+    @property
+    def implicit_tls(self) -> bool:
+        """Whether TLS starts with the first byte (RFC 8314 section 3.3)."""
+        return self.port in IMPLICIT_TLS_PORTS if self.secure is None else self.secure
+
+    @property
+    def effective_port(self) -> int:
+        """The port to connect to."""
+        if self.port is not None:
+            return self.port
+        return SUBMISSIONS_PORT if self.secure else SUBMISSION_PORT
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nothing leaves this machine on the way to the host."""
+        host = self.host.lower().strip("[]")
+        return host in ("localhost", "::1") or bool(_LOOPBACK_V4.fullmatch(host))
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether a password or a token would be sent to the host."""
+        return self.auth is not None
+
+    @property
+    def tls_required(self) -> bool:
+        """Whether going on without TLS is out of the question.
+
+        A password forces TLS on the way to another machine, unless the config
+        says both `starttls = "never"` and `allow_plaintext_auth = true`.
+        """
+        if self.starttls == "required":
+            return True
+        waived = self.starttls == "never" and self.allow_plaintext_auth
+        return self.has_credentials and not self.is_loopback and not waived
+
+
+# "127.0.0.1.example.com" must not pass for this machine.
+_LOOPBACK_V4 = re.compile(r"127(\.[0-9]{1,3}){3}")
+
+
+class Provider(Struct, frozen=True, kw_only=True):
+    """One way to get mail out, with its place in the order."""
+
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Label for people and --provider; default: the host.",
+            extra={"filled": True},
+        ),
+    ]
+    type: Annotated[
+        Literal["smtp"], Meta(description="Kind of provider; smtp is the only one.")
+    ] = "smtp"
+    priority: Annotated[
+        int, Meta(ge=0, description="1 is tried before 2; equals are tried in the file's order.")
+    ] = 1
+    weight: Annotated[
+        int, Meta(ge=0, description='Share of the mail with strategy = "weighted".')
+    ] = 1
+    preset: Annotated[
+        str | None,
+        Meta(description="Known service that supplies host, port and security, e.g. gmail."),
+    ] = None
+    config: Annotated[SmtpConfig, Meta(description="The server.")]
+
+
+class Defaults(Struct, frozen=True, kw_only=True):
+    """What a message and a run get when the command line does not say."""
+
+    from_: Annotated[str | None, Meta(description="Sender, with or without a display name.")] = (
+        field(default=None, name="from")
+    )
+    reply_to: Annotated[str | None, Meta(description="Address that answers go to.")] = None
+    envelope_from: Annotated[
+        str | None, Meta(description="Address that bounces go to; default: the sender's.")
+    ] = None
+    headers: Annotated[
+        dict[str, str], Meta(description="Header fields added to every message.")
+    ] = {}
+    deadline: Annotated[
+        Duration | None, Meta(description="Longest time for a whole send, all providers.")
+    ] = None
+    retry_for: Annotated[
+        DurationOrZero | None, Meta(description="How long temporary refusals are retried.")
+    ] = None
+
+
+class Failover(Struct, frozen=True, kw_only=True):
+    """Which provider comes first, and which next."""
+
+    strategy: Annotated[
+        Literal["priority", "round-robin", "weighted"],
+        Meta(description="priority, round-robin or weighted: which provider is tried first."),
+    ] = "priority"
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that a run is told in advance.
+
+    `path` is the file that it came from, `None` for `$NEXOMAILER_URL`.
+    """
+
+    defaults: Annotated[Defaults, Meta(description="For every message.")] = field(
+        default_factory=Defaults
+    )
+    failover: Annotated[Failover, Meta(description="Choice of the provider.")] = field(
+        default_factory=Failover
+    )
+    providers: Annotated[
+        tuple[Provider, ...],
+        Meta(description="Ways to get mail out, at least one.", extra={"filled": True}),
+    ]
+    path: Annotated[str | None, Meta(extra={"internal": True})] = None

@@ -1,0 +1,213 @@
+"""Find the configuration and read it: the door to everything called `config_…`.
+
+In this order: what `--config` names, what `$NEXOMAILER_CONFIG` names, the URL in
+`$NEXOMAILER_URL`, `./nexomailer.toml`, `nexomailer/config.toml` in the user's
+config directory. The first one is the only one: nothing is merged.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from nexomailer_cli.errors import ConfigError, Problem
+from nexomailer_cli.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from nexomailer_cli.config import Config, Provider
+    from nexomailer_cli.config_lines import KeyPath
+    from nexomailer_cli.secrets import Secret
+
+CONFIG_VARIABLE = "NEXOMAILER_CONFIG"
+URL_VARIABLE = "NEXOMAILER_URL"
+URL_ORIGIN = f"${URL_VARIABLE}"  # what stands for a file's name in messages
+
+MAX_BYTES = 1024 * 1024  # a thousand providers; stops at /dev/zero
+
+FIRST_CONFIG = (
+    "Write nexomailer.toml with a line [[providers]] and, below it, the line config = "
+    '{ host = "smtp.example.com", auth = { user = "me@example.com", pass = "${SMTP_PASS}" } }; '
+    "or set NEXOMAILER_URL=smtps://user:password@host."
+)
+
+
+def find_config(explicit: str | None, env: Mapping[str, str]) -> Path | None:
+    """Return the file to read, None if there is none or `$NEXOMAILER_URL` stands in for it.
+
+    A file that was named is returned whether it exists or not.
+    """
+    named = explicit or env.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    if env.get(URL_VARIABLE):
+        return None
+    return next((path for path in _usual_places(env) if _is_there(path)), None)
+
+
+def load_config(
+    explicit: str | None,
+    env: Mapping[str, str],
+    *,
+    warn: Callable[[str], None] | None = None,
+) -> Config:
+    """Return the configuration; raise ConfigError with all of its mistakes.
+
+    `warn` is told about files whose secrets others can read. No secret is looked up.
+    """
+    path = find_config(explicit, env)
+    if path is not None:
+        return _from_file(path, env, warn)
+    url = env.get(URL_VARIABLE)
+    if url:
+        return _from_url(url, env)
+    raise no_config()
+
+
+def no_config() -> ConfigError:
+    """Return the error for somebody who has not configured anything yet."""
+    return ConfigError(Problem("there is no configuration"), hint=FIRST_CONFIG)
+
+
+def all_secrets(config: Config) -> Iterator[tuple[Provider, str, Secret]]:
+    """Yield every secret with its provider and what it is, a password or an access token."""
+    for provider in config.providers:
+        auth = provider.config.auth
+        if auth and auth.password:
+            yield provider, "password", auth.password
+        if auth and auth.access_token:
+            yield provider, "access token", auth.access_token
+
+
+def _usual_places(env: Mapping[str, str]) -> Iterator[Path]:
+    yield Path("nexomailer.toml")
+    directory = env.get("XDG_CONFIG_HOME", "")
+    # The XDG specification has relative paths ignored.
+    if os.path.isabs(directory):  # noqa: PTH117
+        yield Path(directory, "nexomailer", "config.toml")
+    elif env.get("HOME"):
+        yield Path(env["HOME"], ".config", "nexomailer", "config.toml")
+
+
+def _is_there(path: Path) -> bool:
+    # A dangling link or a directory is there: silence about it would send with another config.
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
+
+
+def _from_file(path: Path, env: Mapping[str, str], warn: Callable[[str], None] | None) -> Config:
+    from nexomailer_cli.config_read import Reader
+    from nexomailer_cli.config_value import Source
+
+    file = printable(str(path))
+    text, mode = _content(path, file)
+    table = _parsed(text, file)
+    reader = Reader(Source(env, base=path.absolute().parent), path=str(path))
+    config = reader.read(table)
+    if reader.mistakes:
+        _refuse(
+            _located(reader.mistakes, text, file),
+            hint="" if table.get("providers") else FIRST_CONFIG,
+        )
+    if warn and mode is not None:
+        _warn_of_others(config, file, mode, warn)
+    return config
+
+
+def _from_url(url: str, env: Mapping[str, str]) -> Config:
+    from nexomailer_cli.config_read import Reader
+    from nexomailer_cli.config_url import tables_of
+    from nexomailer_cli.config_value import Source
+
+    try:
+        tables = tables_of(url)
+    except ValueError as error:
+        raise ConfigError(Problem(str(error), file=URL_ORIGIN)) from None
+    reader = Reader(Source(env, base=Path.cwd(), is_typeless=True))
+    config = reader.read(tables)
+    if reader.mistakes:
+        _refuse(Problem(said, dotted(path[-1:]), URL_ORIGIN) for path, said in reader.mistakes)
+    return config
+
+
+def _content(path: Path, file: str) -> tuple[str, int | None]:
+    """Return the file's text, and its permissions if it is a regular file."""
+    try:
+        with path.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            content = opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # a NUL in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(Problem(f"cannot be read: {reason}", file=file)) from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError(Problem("is larger than 1 MiB: this is no configuration", file=file))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        # `from None`: the exception quotes the whole file, passwords included.
+        raise ConfigError(Problem("is not UTF-8 text", file=file, line=line)) from None
+    return text, stat.S_IMODE(mode) if stat.S_ISREG(mode) else None
+
+
+def _parsed(text: str, file: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message, line = _syntax(str(error), text)
+    except RecursionError:
+        message, line = "is nested too deeply", None
+    except ValueError:
+        message, line = "holds a number with too many digits, or a date that is none", None
+    raise ConfigError(Problem(message, file=file, line=line)) from None
+
+
+def _syntax(message: str, text: str) -> tuple[str, int | None]:
+    """Take the place out of tomllib's message: `… (at line 3, column 5)`."""
+    import re
+
+    what, _, where = message.rpartition(" (at ")
+    numbers = re.findall("[0-9]+", where)
+    if len(numbers) == 2:
+        return f"column {numbers[1]}: {printable(what)}", int(numbers[0])
+    return printable(message), len(text.splitlines())
+
+
+def _located(mistakes: Iterable[tuple[KeyPath, str]], text: str, file: str) -> list[Problem]:
+    """Turn mistakes into problems with line numbers, in the order of the file."""
+    from nexomailer_cli.config_lines import lines_of, nearest_line
+
+    lines = lines_of(text)
+    problems = [
+        Problem(message, dotted(path), file, nearest_line(lines, path))
+        for path, message in mistakes
+    ]
+    return sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def _refuse(problems: Iterable[Problem], *, hint: str = "") -> NoReturn:
+    raise ConfigError(*problems, hint=hint)
+
+
+def dotted(path: KeyPath) -> str:
+    """Return a path of keys as people write it: `providers[0].config.port`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{printable(step)}"
+    return text.removeprefix(".")
+
+
+def _warn_of_others(config: Config, file: str, mode: int, warn: Callable[[str], None]) -> None:
+    secrets = [secret for _, _, secret in all_secrets(config)]
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and any(secret.is_literal for secret in secrets):
+        warn(f"{file}: holds a password that others can read: chmod 600 it (mode {mode:04o})")
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and any(s.kind == "command" for s in secrets):
+        warn(f"{file}: others can write here what runs as you: chmod 600 it (mode {mode:04o})")

@@ -1,0 +1,47 @@
+"""What a preset puts into a provider's block that does not say it itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nexomailer_cli.presets import Preset, find_preset, preset_names
+
+Table = dict[str, Any]
+
+# Where nobody can guess which service was meant: keeps "host is missing" from following.
+_UNKNOWN = Preset(host="unknown.invalid", port=587, secure=False, user="unknown")
+
+
+def with_preset(provider: Table) -> tuple[Table, str]:
+    """Return the provider's table with its preset filled in, and what is wrong with the name."""
+    name, config = provider.get("preset"), provider.get("config", {})
+    if not isinstance(name, str) or not isinstance(config, dict):
+        return provider, ""
+    preset = find_preset(name)
+    if preset is not None:
+        return provider | {"config": _filled(config, preset)}, ""
+    meant, complaint = _nearest(name)
+    return provider | {"config": _filled(config, meant)}, complaint
+
+
+def _filled(config: Table, preset: Preset) -> Table:
+    filled: Table = {"host": preset.host}
+    # Who names one of the two decides about both: port and secure belong together.
+    if "port" not in config and config.get("secure", preset.secure) == preset.secure:
+        filled |= {"port": preset.port, "secure": preset.secure}
+    auth = config.get("auth")
+    if preset.user and isinstance(auth, dict):
+        filled["auth"] = {"user": preset.user} | auth
+    return filled | {
+        key: value for key, value in config.items() if key != "auth" or "auth" not in filled
+    }
+
+
+def _nearest(name: str) -> tuple[Preset, str]:
+    from nexomailer_cli.config_words import nearest, shown_text
+
+    meant = nearest(name, preset_names())
+    said = f'unknown preset "{shown_text(name)}"'
+    if not meant:
+        return _UNKNOWN, f"{said}; there are {', '.join(preset_names())}"
+    return find_preset(meant) or _UNKNOWN, f'{said}, did you mean "{meant}"?'

@@ -1,0 +1,196 @@
+"""Values that are fine alone and wrong together, or that no type can express.
+
+One function for each block, from the finished block to what is wrong with it. Knows
+no file and no line: a contradiction names the keys that it stands between.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nexomailer_cli.config import (
+    IMPLICIT_TLS_PORTS,
+    Auth,
+    Config,
+    Defaults,
+    Provider,
+    SmtpConfig,
+    Tls,
+)
+from nexomailer_cli.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Where servers speak plain SMTP first: RFC 5321, RFC 6409, and what providers add for
+# networks that block both.
+STARTTLS_PORTS = (25, 587, 2525, 2587)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NOT_IN_A_HOST = re.compile(r"[\x00-\x20\x7f/@?#\[\]\\]")
+_HOST_AND_PORT = re.compile(r"([^:]+):([0-9]+)")
+_EHLO_NAME = re.compile(r"[!-~]+")
+_FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What is wrong, and where it is shown.
+
+    `where` is a path of attribute names from the block on. `between` are the
+    attributes of the block that it follows from: where one of them is wrong by
+    itself, that explains the rest, and the contradiction is not worth telling.
+    """
+
+    message: str
+    where: tuple[str | int, ...]
+    between: tuple[str, ...]
+
+
+def contradictions(block: object) -> Iterator[Contradiction]:
+    """Yield everything that is wrong with a finished block."""
+    for rule in _RULES.get(type(block), ()):
+        yield from rule(block)
+
+
+def _tls(tls: Tls) -> Iterator[Contradiction]:
+    both = ("cert_file", "key_file")
+    if tls.cert_file and not tls.key_file:
+        yield Contradiction("a certificate needs its key: add key_file", ("cert_file",), both)
+    if tls.key_file and not tls.cert_file:
+        yield Contradiction("a key needs its certificate: add cert_file", ("key_file",), both)
+
+
+def _auth_secrets(auth: Auth) -> Iterator[Contradiction]:
+    keys = ("type", "password", "access_token")
+    if auth.type == "oauth2":
+        if auth.access_token is None:
+            yield Contradiction('type = "oauth2" needs an access_token', ("type",), keys)
+        if auth.password is not None:
+            message = 'is not used with type = "oauth2": remove it'
+            yield Contradiction(message, ("password",), keys)
+    elif auth.access_token is not None:
+        message = 'is used only with type = "oauth2": add that, or remove it'
+        yield Contradiction(message, ("access_token",), keys)
+    elif auth.password is None:
+        message = "is missing; pass = { prompt = true } asks for it at the terminal"
+        yield Contradiction(message, ("password",), keys)
+
+
+def _auth_method(auth: Auth) -> Iterator[Contradiction]:
+    if auth.method is not None and (auth.method == "xoauth2") != (auth.type == "oauth2"):
+        message = f'method = "{auth.method}" does not go with type = "{auth.type}"'
+        yield Contradiction(message, ("method",), ("method", "type"))
+
+
+def _user(auth: Auth) -> Iterator[Contradiction]:
+    if _CONTROL.search(auth.user):
+        yield Contradiction("holds a control character", ("user",), ("user",))
+
+
+def _ports(config: SmtpConfig) -> Iterator[Contradiction]:
+    if config.secure and config.port in STARTTLS_PORTS:
+        message = (
+            f"port {config.port} speaks STARTTLS, not TLS from the first byte: "
+            "remove secure = true, or use port 465"
+        )
+    elif config.secure is False and config.port in IMPLICIT_TLS_PORTS:
+        message = (
+            f"port {config.port} speaks TLS from the first byte: "
+            "remove secure = false, or use port 587"
+        )
+    else:
+        return
+    yield Contradiction(message, ("secure",), ("secure", "port"))
+
+
+def _plaintext(config: SmtpConfig) -> Iterator[Contradiction]:
+    if not config.has_credentials or config.is_loopback or config.allow_plaintext_auth:
+        return
+    keys = ("host", "port", "secure", "starttls", "allow_plaintext_auth", "auth", "tls")
+    waive = "or say that you mean it with allow_plaintext_auth = true"
+    if config.starttls == "never" and not config.implicit_tls:
+        message = (
+            f"the password would go to {printable(config.host)} unencrypted: "
+            f'remove starttls = "never", {waive}'
+        )
+        yield Contradiction(message, ("starttls",), keys)
+    if not config.tls.reject_unauthorized:
+        message = (
+            f"the password would go to whoever answers for {printable(config.host)}: "
+            f"name its certificate in ca_file, {waive}"
+        )
+        yield Contradiction(message, ("tls", "reject_unauthorized"), keys)
+
+
+def _host(config: SmtpConfig) -> Iterator[Contradiction]:
+    both = _HOST_AND_PORT.fullmatch(config.host)
+    if both:
+        message = f'write the port on its own: host = "{printable(both[1])}", port = {both[2][:5]}'
+    elif _NOT_IN_A_HOST.search(config.host):
+        message = "is no host name: write it, or an IP address, without scheme, brackets or path"
+    else:
+        return
+    yield Contradiction(message, ("host",), ("host",))
+
+
+def _ehlo_name(config: SmtpConfig) -> Iterator[Contradiction]:
+    if config.name is not None and not _EHLO_NAME.fullmatch(config.name):
+        message = "an EHLO name has only visible ASCII characters"
+        yield Contradiction(message, ("name",), ("name",))
+
+
+def _provider(provider: Provider) -> Iterator[Contradiction]:
+    if _CONTROL.search(provider.name):
+        yield Contradiction("holds a control character", ("name",), ("name", "config"))
+
+
+def _addresses(defaults: Defaults) -> Iterator[Contradiction]:
+    for key in ("from_", "reply_to", "envelope_from"):
+        value = getattr(defaults, key)
+        # An empty envelope_from is the null reverse-path of RFC 5321 section 4.5.5.
+        if value is None or (key == "envelope_from" and value == ""):
+            continue
+        if "@" not in value or _CONTROL.search(value):
+            yield Contradiction("is not an address such as me@example.com", (key,), (key,))
+
+
+def _headers(defaults: Defaults) -> Iterator[Contradiction]:
+    for name, value in defaults.headers.items():
+        if not _FIELD_NAME.fullmatch(name):
+            message = "is no name for a header field (RFC 5322 section 3.6.8)"
+        elif _CONTROL.search(value.replace("\t", " ")):
+            message = "its value holds a control character"
+        else:
+            continue
+        yield Contradiction(message, ("headers", name), ())
+
+
+def _names(config: Config) -> Iterator[Contradiction]:
+    seen: set[str] = set()
+    for index, provider in enumerate(config.providers):
+        if provider.name in seen:
+            message = f'there is another provider "{printable(provider.name)}": rename one'
+            yield Contradiction(message, ("providers", index, "name"), ())
+        if provider.name:  # empty: a stand-in for one that is wrong by itself
+            seen.add(provider.name)
+
+
+def _choice(config: Config) -> Iterator[Contradiction]:
+    if not config.providers:
+        yield Contradiction("there is no provider to send through", ("providers",), ("providers",))
+    elif config.failover.strategy == "weighted" and not any(p.weight for p in config.providers):
+        message = 'every weight is 0, so strategy = "weighted" has nobody to choose'
+        yield Contradiction(message, ("failover", "strategy"), ("failover", "providers"))
+
+
+_RULES: dict[type, tuple[Callable[[Any], Iterator[Contradiction]], ...]] = {
+    Tls: (_tls,),
+    Auth: (_auth_secrets, _auth_method, _user),
+    SmtpConfig: (_ports, _plaintext, _host, _ehlo_name),
+    Provider: (_provider,),
+    Defaults: (_addresses, _headers),
+    Config: (_names, _choice),
+}

@@ -1,0 +1,41 @@
+"""A configuration as tables again: what is in force, defaults and presets included.
+
+Secrets become `***`, whatever they are. What comes out can be read again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from nexomailer_cli import variables
+from nexomailer_cli.config import SmtpConfig
+from nexomailer_cli.config_keys import Key, keys_of
+from nexomailer_cli.duration import format_duration
+from nexomailer_cli.secrets import Secret
+
+MASK = "***"
+
+
+def effective(block: msgspec.Struct) -> dict[str, Any]:
+    """Return the tables of `block`; a key that has no value is left out."""
+    if isinstance(block, SmtpConfig):
+        port, secure = block.effective_port, block.implicit_tls
+        block = msgspec.structs.replace(block, port=port, secure=secure)
+    values = [(key, getattr(block, key.attribute)) for key in keys_of(type(block))]
+    return {key.name: _shown(key, value) for key, value in values if value is not None}
+
+
+def _shown(key: Key, value: Any) -> Any:
+    if isinstance(value, Secret):
+        return MASK
+    if key.block:
+        return effective(value)
+    if key.element:
+        return [effective(element) for element in value]
+    if key.has("duration"):
+        return format_duration(value)
+    if isinstance(value, dict):
+        return {name: variables.escape(text) for name, text in value.items()}
+    return variables.escape(value) if isinstance(value, str) else value

@@ -1,0 +1,1 @@
+"""From text to bytes: addresses, headers, bodies, attachments. Knows no network."""

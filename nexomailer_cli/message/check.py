@@ -1,0 +1,137 @@
+"""A second look at the finished bytes, by code that shares nothing with what wrote them.
+
+Reads a message as a careless server might and compares what it finds with what was
+meant. A mistake in the encoder, or in an interpreter, ends here and not in a mailbox.
+Knows neither drafts nor how anything is encoded.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from nexomailer_cli.errors import MessageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_MAX_OCTETS: Final = 1000  # of a line with its CRLF, RFC 5322 section 2.1.1
+
+# A field: a name, and lines of which none is white space alone.
+_FIELD: Final = re.compile(
+    rb"([!-9;-~]+):((?: [^\r\n]*[^ \t\r\n]|)[ \t]*\r\n(?:[ \t]+[^ \t\r\n][^\r\n]*\r\n)*)"
+)
+_PRINTABLE: Final = b"\r\n" + bytes(range(0x20, 0x7F))
+_BARE_CR: Final = re.compile(rb"\r(?!\n)")
+# With the control characters of Unicode as UTF-8: C1, and U+2028, U+2029.
+_CONTROL: Final = re.compile(
+    rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]"
+)
+_ENCODED_WORD: Final = re.compile(rb"=\?[^?\s]*\?([bBqQ])\?([^?\s]*)\?=")
+_LOCAL: Final = rb'(?:[^\s<>",;:()@]+|"[^"\\<>@]*")'
+_DOMAIN: Final = rb'(?:[^\s<>",;:()@\[\]\x80-\xff]+|\[[^\s<>"@\[\]]+\])'
+_MAILBOX: Final = re.compile(
+    rb'\s*+(?:(?:[^"<>,;:@()]++|"(?:[^"\\]++|\\.)*+")*+'
+    rb"<(%(local)s@%(domain)s)>|(%(local)s@%(domain)s))\s*+(,|\Z)"
+    % {b"local": _LOCAL, b"domain": _DOMAIN}
+)
+_PATH: Final = re.compile(rb"%(local)s@%(domain)s" % {b"local": _LOCAL, b"domain": _DOMAIN})
+_ONCE: Final = frozenset(
+    {"from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id"}
+    | {"in-reply-to", "references", "mime-version", "content-type"}
+)
+
+
+def check(
+    content: bytes, *, names: Sequence[str], mailboxes: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Raise MessageError unless the message is exactly what was meant.
+
+    `names` are the names of all header fields in order; a Bcc among them is never right.
+    `mailboxes` are the addr-specs that From, To, Cc, ... must hold.
+    """
+    check_lines(content)
+    fields = _fields(content)
+    if [name for name, _ in fields] != list(names):
+        _refuse("its header fields are not the intended ones")
+    kinds = [name.lower() for name in names]
+    if "bcc" in kinds:
+        _refuse("it has a Bcc field")
+    if len(set(kinds)) < len(kinds) and any(kinds.count(kind) > 1 for kind in _ONCE):
+        _refuse("it has two fields of a kind that stands once")
+    for name, value in fields:
+        expected = mailboxes.get(name)
+        if expected is not None and _mailboxes(value) != expected:
+            _refuse(f"{name} would not name exactly the intended addresses")
+
+
+def check_paths(paths: Iterable[str]) -> None:
+    """Raise MessageError unless each is one addr-spec that cannot be taken for more.
+
+    What stands in `MAIL FROM:<…>` and `RCPT TO:<…>` need not stand in any header.
+    """
+    for path in paths:
+        if _PATH.fullmatch(path.encode(errors="replace")) is None or not path.isprintable():
+            _refuse("an envelope address is not a plain addr-spec")
+
+
+def check_lines(content: bytes) -> None:
+    """Raise MessageError unless every line ends with CRLF, has 998 octets at most, and no NUL.
+
+    A bare CR or LF is what SMTP smuggling is made of (CVE-2023-51764).
+    """
+    # Without a bare CR, as many LF as CR leave no bare LF.
+    paired = _BARE_CR.search(content) is None and content.count(b"\n") == content.count(b"\r")
+    if not paired or not content.endswith(b"\r\n"):
+        _refuse("a line does not end with CRLF")
+    if b"\0" in content:
+        _refuse("it contains NUL")
+    start, size = 0, len(content)
+    while size - start > _MAX_OCTETS:
+        end = content.rfind(b"\n", start, start + _MAX_OCTETS)
+        if end < 0:
+            line = content.count(b"\n", 0, start) + 1
+            _refuse(f"line {line} is longer than 998 octets")
+        start = end + 1
+
+
+def _fields(content: bytes) -> list[tuple[str, bytes]]:
+    head = content[: content.find(b"\r\n\r\n") + 2]
+    if head.translate(None, _PRINTABLE) and _CONTROL.search(head):
+        _refuse("its header holds a control character")
+    fields = _FIELD.findall(head)
+    # Nothing may stand between the fields: their lengths add up to the whole.
+    if not fields or sum([len(name) + len(value) + 1 for name, value in fields]) != len(head):
+        _refuse("its header is not well-formed")
+    if b"=?" in head:
+        _check_encoded_words(head)
+    return [(name.decode("ascii"), value) for name, value in fields]
+
+
+def _check_encoded_words(head: bytes) -> None:
+    """Look into the encoded-words: a reader decodes them before it writes them anew."""
+    for kind, text in _ENCODED_WORD.findall(head):
+        decode = binascii.a2b_base64 if kind in b"bB" else binascii.a2b_qp
+        if re.search(rb"[\x00-\x1f\x7f]", decode(text)):
+            _refuse("an encoded-word hides a control character")
+
+
+def _mailboxes(value: bytes) -> tuple[str, ...]:
+    if value == b" undisclosed-recipients:;\r\n":
+        return ()
+    found: list[str] = []
+    position, more = 0, True
+    while more:
+        match = _MAILBOX.match(value, position)
+        if match is None:
+            _refuse("an address list is not well-formed")
+        found.append((match[1] or match[2]).decode(errors="replace"))
+        position, more = match.end(), match[3] == b","
+    return tuple(found)
+
+
+def _refuse(why: str) -> NoReturn:
+    raise MessageError(
+        f"refusing to send: {why}", hint="This is a bug in nexomailer; please report it."
+    )

@@ -1,0 +1,1 @@
+"""The doctor: what a failure means and what to do about it."""

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import string
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nexomailer_cli import presets
+from nexomailer_cli.config import IMPLICIT_TLS_PORTS
+from nexomailer_cli.config_file import load_config
+from nexomailer_cli.presets import find_preset, preset_names
+
+NAMES = [name.replace("<region>", "eu-west-1") for name in preset_names()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_preset_makes_a_working_provider(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "nexomailer.toml"
+    path.write_text(
+        f'[[providers]]\npreset = "{name}"\nconfig.auth = {{ user = "me", pass = "${{X}}" }}\n'
+    )
+    config = load_config(str(path), {}).providers[0].config
+    preset = find_preset(name)
+    assert preset is not None
+    assert (config.host, config.effective_port) == (preset.host, preset.port)
+    assert config.implicit_tls is preset.secure
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_port_of_a_preset_agrees_with_its_security(name: str) -> None:
+    preset = find_preset(name)
+    assert preset is not None
+    assert preset.secure is (preset.port in IMPLICIT_TLS_PORTS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_host_is_a_plain_name_and_a_note_is_one_sentence(name: str) -> None:
+    preset = find_preset(name)
+    assert preset is not None
+    assert set(preset.host) <= set(string.ascii_lowercase + string.digits + ".-")
+    assert not preset.note or (preset.note.endswith(".") and preset.note.isprintable())
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "us-gov-west-1", "ap-northeast-3"])
+def test_a_region_stands_for_itself(region: str) -> None:
+    preset = find_preset(f"ses-{region}")
+    assert preset is not None
+    assert preset.host == f"email-smtp.{region}.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    "name", ["ses-", "ses-<region>.", "ses-evil.example.com/", "ses-eu", "sEs-eu-west-1"]
+)
+def test_what_is_no_region_is_no_preset(name: str) -> None:
+    assert find_preset(name) is None
+
+
+def test_services_with_one_user_for_everybody_say_so() -> None:
+    users = {name: preset.user for name in NAMES if (preset := find_preset(name)) and preset.user}
+    assert users["sendgrid"] == "apikey"
+    assert users["resend"] == "resend"
+    assert users["sparkpost"] == "SMTP_Injection"
+
+
+def test_the_data_holds_nothing_that_is_not_read() -> None:
+    text = Path(presets.__file__).with_name("presets.toml").read_text(encoding="utf-8")
+    fields = {field for preset in tomllib.loads(text)["presets"].values() for field in preset}
+    assert fields == {"host", "port", "secure", "user", "note"}
