@@ -40,7 +40,8 @@ def _filled(config: Table, preset: Preset) -> Table:
 def _nearest(name: str) -> tuple[Preset, str]:
     from nexomailer_cli.config_words import nearest, shown_text
 
-    meant = nearest(name, preset_names())
+    services = {known.removesuffix("-<region>"): known for known in preset_names()}
+    meant = nearest(name, preset_names()) or services.get(name.partition("-")[0], "")
     said = f'unknown preset "{shown_text(name)}"'
     if not meant:
         return _UNKNOWN, f"{said}; there are {', '.join(preset_names())}"

@@ -29,7 +29,7 @@ class Preset:
 def find_preset(name: str) -> Preset | None:
     """Return the service called `name`, None if there is no such preset."""
     presets = _presets()
-    if name in presets:
+    if name in presets and not name.endswith(_REGION):
         return Preset(**presets[name])
     return next(
         (_in_region(known, name) for known in presets if _region(known, name)),

@@ -223,6 +223,12 @@ def test_an_unknown_preset_is_one_mistake() -> None:
     assert "there are gmail, " in problem.message
 
 
+@pytest.mark.parametrize("name", ["ses", "ses-eu", "ses-<region>"])
+def test_a_preset_without_its_region_is_told_about_it(name: str) -> None:
+    (problem,) = problems(f'[[providers]]\npreset = "{name}"')
+    assert 'did you mean "ses-<region>"?' in problem.message
+
+
 def test_a_preset_of_the_wrong_type_is_refused() -> None:
     assert places('[[providers]]\npreset = 5\nconfig.host = "h"') == [(2, "providers[0].preset")]
     assert places('[[providers]]\npreset = "gmail"\nconfig = 5') == [(3, "providers[0].config")]

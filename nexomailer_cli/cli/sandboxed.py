@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from nexomailer_cli.cli.arrival import arrival
 from nexomailer_cli.config import Auth, Config, Defaults, Provider, SmtpConfig, Tls
-from nexomailer_cli.printable import printable
 from nexomailer_cli.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nexomailer_cli.cli.output import Output
-    from nexomailer_cli.sandbox.reception import Captured
     from nexomailer_cli.sandbox.server import Sandbox
 
 SENDER = "nexomailer <sender@sandbox.test>"
@@ -34,7 +33,7 @@ def sandboxed(config: Config | None, output: Output) -> Iterator[Config]:
             yield Config(defaults=defaults, providers=(_provider(sandbox),))
         finally:
             for captured in sandbox.captured:
-                output.note(_words(captured))
+                output.note(arrival(captured))
 
 
 def _provider(sandbox: Sandbox) -> Provider:
@@ -47,14 +46,4 @@ def _provider(sandbox: Sandbox) -> Provider:
             tls=Tls(ca_file=str(sandbox.ca_file)),
             starttls="required",
         ),
-    )
-
-
-def _words(captured: Captured) -> str:
-    tls = "TLS" if captured.tls else "no TLS"
-    recipients = ", ".join(captured.recipients)
-    return (
-        f"sandbox: {captured.size} octets from <{printable(captured.sender)}> to "
-        f"{printable(recipients)}, {tls}, signed in as {captured.user}: "
-        f"{printable(captured.subject)}"
     )

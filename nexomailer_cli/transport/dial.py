@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,8 @@ async def _connect(addresses: Sequence[Any]) -> socket.socket:
 
 
 def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    # asyncio writes the address into strerror, where the reason should be.
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _failed(message: str, reason: str) -> TransportError:

@@ -60,6 +60,11 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Deaf:
+    """Read nothing more from the wire, so that the client's buffers fill up."""
+
+
+@dataclass(frozen=True)
 class Upgrade:
     """Become a TLS server on this connection."""
 
@@ -94,6 +99,7 @@ Step = (
     | Content
     | Octets
     | Part
+    | Deaf
     | Upgrade
     | Close
     | Reset
@@ -112,6 +118,7 @@ class Peer:
     contents: list[bytes] = field(default_factory=list)
     connections: int = 0
     surprises: list[str] = field(default_factory=list)
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # a conversation is over
 
     @property
     def verbs(self) -> list[str]:
@@ -157,6 +164,8 @@ class _Conversation:
                 self._peer.contents.append(await self._reader.readexactly(size))
             case Part(count):
                 await self._reader.readexactly(count)
+            case Deaf():
+                self._writer.transport.pause_reading()  # type: ignore[attr-defined]
             case Upgrade():
                 assert self._context is not None
                 await self._writer.start_tls(self._context)
@@ -208,6 +217,7 @@ async def scripted(
             pass
         finally:
             writer.transport.abort()
+            peer.left.set()
             tasks.discard(task)
 
     server = await asyncio.start_server(
@@ -258,5 +268,16 @@ def transaction(
     return tuple(steps)
 
 
+def chunk(
+    *, mail: str = "250 ok", rcpt: Sequence[str] = ("250 ok",), end: str = "250 2.0.0 Ok"
+) -> tuple[Step, ...]:
+    """A mail with BDAT, all of whose replies come in order."""
+    steps: list[Step] = [Expect("MAIL FROM:"), Reply(mail)]
+    for reply in rcpt:
+        steps += [Expect("RCPT TO:"), Reply(reply)]
+    return (*steps, Expect("BDAT"), Octets(), Reply(end))
+
+
+RESET: tuple[Step, ...] = (Expect("RSET"), Reply("250 ok"))
 GOODBYE: tuple[Step, ...] = (Expect("QUIT"), Reply("221 bye"))
 Serve = Callable[..., contextlib.AbstractAsyncContextManager[Peer]]

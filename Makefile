@@ -1,0 +1,45 @@
+# Needs python3 with venv, and make; everything else is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check fix bench test-servers clean
+
+demo: .venv/.installed  ## send a message through the whole engine to the embedded sandbox
+	$(BIN)/nexomailer send --sandbox --verbose \
+	  --from "nexomailer <demo@example.com>" --to "You <you@example.com>" \
+	  --subject "It works ✓" --markdown @docs/demo.md --attach LICENSE
+
+test: .venv/.dev  ## the tests: no network, no root
+	$(BIN)/pytest --numprocesses=auto
+
+check: .venv/.dev  ## format, lint, types, tests with coverage
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest --numprocesses=auto --cov --cov-report=term:skip-covered
+	$(BIN)/coverage report --include='nexomailer_cli/smtp/*' --fail-under=100 --skip-covered
+
+fix: .venv/.dev  ## what can be mended by machine
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-servers: .venv/.dev  ## against a real Postfix; installs it, so needs root
+	tests/servers/install.sh
+	$(BIN)/pytest -m servers tests/servers
+
+bench: .venv/.installed  ## times next to msmtp, swaks, curl and nodemailer; see bench/README.md
+	$(BIN)/python bench/oneshot.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ .venv/.installed
+
+clean:
+	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
