@@ -9,9 +9,11 @@ The map of the house; imports point down only, and `tests/test_architecture.py` 
     message/     from text to bytes: addresses, headers, parts, and the check of the result
     transport/   mail over a network: handshake, connection, provider, failover, retry
     smtp/        SMTP as values and state; nothing here does I/O
-    config*.py   TOML -> validated settings       presets.toml   known services, as data
-    secret*.py   env / file / command / prompt    rules.py       how providers word failures
-    printable.py outside text made harmless       errors.py      the exception tree
+    config/      TOML, URLs and secrets -> validated settings; presets.toml: known services
+    rules.py     how providers word their failures: rules.toml
+    turn.py      whose turn it is with round-robin, across runs
+    printable.py outside text made harmless
+    errors.py    the exception tree
 
 What happens to a mail: `cli.send` makes a `Draft` from options; `message.compose` makes a
 `Mail` of it; `core` builds a `Transport`; its `send` returns an `Outcome`, which `cli`

@@ -17,8 +17,8 @@ from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nexomailer_cli.config import Auth, Config, Provider, SmtpConfig
-    from nexomailer_cli.secrets import Secret
+    from nexomailer_cli.config.secrets import Secret
+    from nexomailer_cli.config.settings import Auth, Config, Provider, SmtpConfig
     from nexomailer_cli.transport.handshake import Terms
     from nexomailer_cli.transport.provider import Account
 
@@ -146,7 +146,7 @@ def _may_use_tls(config: SmtpConfig) -> bool:
 
 
 def _credentials(name: str, auth: Auth, around: Surroundings) -> Credentials:
-    from nexomailer_cli.secrets import resolve
+    from nexomailer_cli.config.secrets import resolve
 
     def resolved(secret: Secret | None, what: str) -> str:
         if secret is None:

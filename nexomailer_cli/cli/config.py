@@ -20,7 +20,7 @@ from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output
-    from nexomailer_cli.config import Config
+    from nexomailer_cli.config.settings import Config
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -38,7 +38,7 @@ def check(
 
     Environment variables and files with secrets are looked at; commands are not run.
     """
-    from nexomailer_cli.config_file import load_config
+    from nexomailer_cli.config.file import load_config
 
     everywhere = settle(context, Globals(config, verbose, quiet, no_color, debug))
     output = everywhere.output
@@ -67,8 +67,8 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show what is in force, defaults and all; secrets as ***."""
-    from nexomailer_cli.config_file import load_config
-    from nexomailer_cli.config_show import effective
+    from nexomailer_cli.config.file import load_config
+    from nexomailer_cli.config.masked import effective
 
     everywhere = settle(context, Globals(config, verbose, quiet, no_color, debug))
     loaded = load_config(everywhere.config, os.environ, warn=everywhere.output.warn)
@@ -90,7 +90,7 @@ def path(
     debug: Debug = False,
 ) -> None:
     """Show which file is used, or $NEXOMAILER_URL."""
-    from nexomailer_cli.config_file import URL_ORIGIN, URL_VARIABLE, find_config, no_config
+    from nexomailer_cli.config.file import URL_ORIGIN, URL_VARIABLE, find_config, no_config
 
     everywhere = settle(context, Globals(config, verbose, quiet, no_color, debug))
     found = find_config(everywhere.config, os.environ)
@@ -124,8 +124,8 @@ def _write_json(output: "Output", command: str, fields: dict[str, Any]) -> None:
 
 def _look_at_secrets(config: "Config", output: "Output") -> None:
     """Warn of what would stop a provider, without running a command or asking anybody."""
-    from nexomailer_cli.config_file import all_secrets
-    from nexomailer_cli.secrets import resolve
+    from nexomailer_cli.config.file import all_secrets
+    from nexomailer_cli.config.secrets import resolve
 
     for provider, what, secret in all_secrets(config):
         if secret.kind in ("command", "prompt"):
@@ -138,7 +138,7 @@ def _look_at_secrets(config: "Config", output: "Output") -> None:
 
 
 def _tell_notes(config: "Config", output: "Output") -> None:
-    from nexomailer_cli.presets import find_preset
+    from nexomailer_cli.config.presets import find_preset
 
     for provider in config.providers:
         preset = find_preset(provider.preset) if provider.preset else None
@@ -147,7 +147,7 @@ def _tell_notes(config: "Config", output: "Output") -> None:
 
 
 def _origin(config: "Config") -> str:
-    from nexomailer_cli.config_file import URL_ORIGIN
+    from nexomailer_cli.config.file import URL_ORIGIN
 
     return printable(config.path) if config.path else URL_ORIGIN
 

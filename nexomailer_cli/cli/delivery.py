@@ -25,7 +25,7 @@ from nexomailer_cli.transport.base import Attempted, Event, PastReturn, Said, Wa
 
 if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output
-    from nexomailer_cli.config import Config
+    from nexomailer_cli.config.settings import Config
     from nexomailer_cli.smtp.envelope import Mail
 
 INTERRUPTED = "interrupted"
@@ -82,7 +82,7 @@ def deliver(config: Config, mail: Mail, wishes: Wishes, output: Output) -> tuple
 
 
 def _around(listener: Listener, output: Output) -> Surroundings:
-    from nexomailer_cli.secrets import terminal_prompt
+    from nexomailer_cli.config.secrets import terminal_prompt
 
     return Surroundings(
         env=os.environ, prompt=terminal_prompt(), warn=output.warn, observer=listener

@@ -12,7 +12,7 @@ from nexomailer_cli.errors import UsageError
 from nexomailer_cli.message.draft import Address, Draft
 
 if TYPE_CHECKING:
-    from nexomailer_cli.config import Defaults
+    from nexomailer_cli.config.settings import Defaults
     from nexomailer_cli.smtp.envelope import Mail
 
 NOTIFY = ("never", "success", "failure", "delay")

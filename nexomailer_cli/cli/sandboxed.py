@@ -6,8 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.cli.arrival import arrival
-from nexomailer_cli.config import Auth, Config, Defaults, Provider, SmtpConfig, Tls
-from nexomailer_cli.secrets import Secret
+from nexomailer_cli.config.secrets import Secret
+from nexomailer_cli.config.settings import Auth, Config, Defaults, Provider, SmtpConfig, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

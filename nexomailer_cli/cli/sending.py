@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error, of_outcome
 from nexomailer_cli.cli.request import SendOptions, compose_mail
-from nexomailer_cli.config import Config, Defaults
+from nexomailer_cli.config.settings import Config, Defaults
 from nexomailer_cli.errors import NexomailerError, OutputError, UsageError
 from nexomailer_cli.printable import printable
 
@@ -58,7 +58,7 @@ def _configuration(
 
     A message can be composed without any, so `--dry-run` does not insist.
     """
-    from nexomailer_cli.config_file import find_config, load_config
+    from nexomailer_cli.config.file import find_config, load_config
 
     config = None
     needed = not (options.dry_run or options.sandbox)
@@ -89,7 +89,7 @@ def _wishes(options: SendOptions, defaults: Defaults, mail: Mail, started: float
 def _seconds(value: str | None, option: str) -> float | None:
     if value is None:
         return None
-    from nexomailer_cli.duration import parse_duration
+    from nexomailer_cli.config.duration import parse_duration
 
     try:
         return parse_duration(value, bare="s")

@@ -2,7 +2,7 @@
 
 What failed (the provider, the sender, the session, the message, one recipient) and
 whether time can cure it decide what happens next; an exception or a bare reply code
-cannot. The texts by which providers say such things are data (`presets.toml`) and
+cannot. The texts by which providers say such things are data (`rules.toml`) and
 come in as rules; what the RFCs fix is the table below.
 """
 

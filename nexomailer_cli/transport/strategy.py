@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
-    from nexomailer_cli.config import Provider
+    from nexomailer_cli.config.settings import Provider
 
 
 def by_priority(providers: Iterable[Provider]) -> tuple[Provider, ...]:

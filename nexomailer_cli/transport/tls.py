@@ -13,7 +13,7 @@ from nexomailer_cli.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nexomailer_cli.config import Tls
+    from nexomailer_cli.config.settings import Tls
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from nexomailer_cli.cli.app import run
-from nexomailer_cli.config import Auth, Config
-from nexomailer_cli.config_file import load_config
-from nexomailer_cli.secrets import Secret
+from nexomailer_cli.config.file import load_config
+from nexomailer_cli.config.secrets import Secret
+from nexomailer_cli.config.settings import Auth, Config
 
 CONFIG = """\
 [defaults]

@@ -17,11 +17,11 @@ import pytest
 from nexomailer_cli.cli import sandbox as command
 from nexomailer_cli.cli.app import run
 from nexomailer_cli.cli.exit_status import ExitStatus
-from nexomailer_cli.config_file import load_config
+from nexomailer_cli.config.file import load_config
+from nexomailer_cli.config.secrets import Secret
 from nexomailer_cli.sandbox.reception import Captured
 from nexomailer_cli.sandbox.server import Sandbox
 from nexomailer_cli.sandbox.tricks import TRICKS
-from nexomailer_cli.secrets import Secret
 
 Ready = dict[str, str | int]
 

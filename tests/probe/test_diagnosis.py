@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields
 
-from nexomailer_cli.config import Auth, SmtpConfig, Tls
+from nexomailer_cli.config.settings import Auth, SmtpConfig, Tls
 from nexomailer_cli.probe import diagnosis
 from nexomailer_cli.probe.diagnosis import Evidence, Finding, diagnose
 from nexomailer_cli.smtp.outcome import Phase

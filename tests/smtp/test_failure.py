@@ -86,9 +86,7 @@ def test_a_refusal_is_somebodys_failure(
         (Failure(Scope.QUOTA, is_transient=True), True),
     ],
 )
-def test_only_what_another_provider_could_do_better_fails_over(
-    failure: Failure, may: bool
-) -> None:
+def test_only_what_another_provider_could_do_better_fails_over(failure: Failure, may: bool) -> None:
     assert failure.may_fail_over is may
 
 

@@ -270,9 +270,7 @@ def test_large_content_goes_in_pieces_and_only_the_last_one_ends_it(shape: str) 
     ("reply", "verdict"),
     [(b"552 5.3.4 too big\r\n", Verdict.REJECTED), (b"421 bye\r\n", Verdict.DEFERRED)],
 )
-def test_a_refusal_in_the_middle_of_the_content_is_believed(
-    reply: bytes, verdict: Verdict
-) -> None:
+def test_a_refusal_in_the_middle_of_the_content_is_believed(reply: bytes, verdict: Verdict) -> None:
     pipeline = Pipeline(GROUPED)
     transaction = pipeline.submit(Mail(ONE.envelope, b"x\r\n" * MAX_EAGER_BYTES))
     answer(pipeline, "250 a", "250 b")

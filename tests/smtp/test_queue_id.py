@@ -19,9 +19,7 @@ SAYINGS = [
 
 
 @pytest.mark.parametrize(("text", "expected"), SAYINGS)
-def test_the_queue_id_is_found_where_each_product_puts_it(
-    text: str, expected: str | None
-) -> None:
+def test_the_queue_id_is_found_where_each_product_puts_it(text: str, expected: str | None) -> None:
     assert queue_id(Reply(250, "2.0.0", (text,))) == expected
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexomailer_cli.config import Provider, SmtpConfig
+from nexomailer_cli.config.settings import Provider, SmtpConfig
 from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
 
 

@@ -1,4 +1,4 @@
-"""Find the configuration and read it: the door to everything called `config_…`.
+"""Find the configuration and read it: the door to this room.
 
 In this order: what `--config` names, what `$NEXOMAILER_CONFIG` names, the URL in
 `$NEXOMAILER_URL`, `./nexomailer.toml`, `nexomailer/config.toml` in the user's
@@ -18,9 +18,9 @@ from nexomailer_cli.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from nexomailer_cli.config import Config, Provider
-    from nexomailer_cli.config_lines import KeyPath
-    from nexomailer_cli.secrets import Secret
+    from nexomailer_cli.config.lines import KeyPath
+    from nexomailer_cli.config.secrets import Secret
+    from nexomailer_cli.config.settings import Config, Provider
 
 CONFIG_VARIABLE = "NEXOMAILER_CONFIG"
 URL_VARIABLE = "NEXOMAILER_URL"
@@ -102,8 +102,8 @@ def _is_there(path: Path) -> bool:
 
 
 def _from_file(path: Path, env: Mapping[str, str], warn: Callable[[str], None] | None) -> Config:
-    from nexomailer_cli.config_read import Reader
-    from nexomailer_cli.config_value import Source
+    from nexomailer_cli.config.reader import Reader
+    from nexomailer_cli.config.value import Source
 
     file = printable(str(path))
     text, mode = _content(path, file)
@@ -121,9 +121,9 @@ def _from_file(path: Path, env: Mapping[str, str], warn: Callable[[str], None] |
 
 
 def _from_url(url: str, env: Mapping[str, str]) -> Config:
-    from nexomailer_cli.config_read import Reader
-    from nexomailer_cli.config_url import tables_of
-    from nexomailer_cli.config_value import Source
+    from nexomailer_cli.config.reader import Reader
+    from nexomailer_cli.config.url import tables_of
+    from nexomailer_cli.config.value import Source
 
     try:
         tables = tables_of(url)
@@ -183,7 +183,7 @@ def _syntax(message: str, text: str) -> tuple[str, int | None]:
 
 def _located(mistakes: Iterable[tuple[KeyPath, str]], text: str, file: str) -> list[Problem]:
     """Turn mistakes into problems with line numbers, in the order of the file."""
-    from nexomailer_cli.config_lines import lines_of, nearest_line
+    from nexomailer_cli.config.lines import lines_of, nearest_line
 
     lines = lines_of(text)
     problems = [

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexomailer_cli.config import Auth, Config, SmtpConfig
-from nexomailer_cli.config_file import load_config
+from nexomailer_cli.config.file import load_config
+from nexomailer_cli.config.secrets import Secret, resolve
+from nexomailer_cli.config.settings import Auth, Config, SmtpConfig
 from nexomailer_cli.errors import ConfigError
-from nexomailer_cli.secrets import Secret, resolve
 
 
 def load(url: str) -> Config:

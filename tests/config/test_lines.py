@@ -8,7 +8,7 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexomailer_cli.config_lines import KeyPath, lines_of, nearest_line
+from nexomailer_cli.config.lines import KeyPath, lines_of, nearest_line
 
 DOCUMENT = '''\
 # comment = 1

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nexomailer_cli.config_secret import beside, read_secret
-from nexomailer_cli.duration import parse_duration
+from nexomailer_cli.config.duration import parse_duration
+from nexomailer_cli.config.secret_value import beside, read_secret
+from nexomailer_cli.config.secrets import Secret
+from nexomailer_cli.config.variables import expand
 from nexomailer_cli.printable import printable
-from nexomailer_cli.secrets import Secret
-from nexomailer_cli.variables import expand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nexomailer_cli.config_keys import Key
+    from nexomailer_cli.config.keys import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def read_value(key: Key, value: object, source: Source) -> Any:
         # Lax conversion makes None of the text "null".
         read = msgspec.convert(plain, key.annotation, strict=not is_untyped or key.kind is str)
     except (msgspec.MsgspecError, ValueError, OverflowError):
-        from nexomailer_cli.config_words import expected, got
+        from nexomailer_cli.config.words import expected, got
 
         raise ValueError(f"{expected(key)}, got {got(key, value)}") from None
     return _existing_file(read, source) if key.has("file") else read
@@ -58,7 +58,7 @@ def read_value(key: Key, value: object, source: Source) -> Any:
 def read_text(value: object, source: Source) -> str:
     """Return text with its variables replaced; raise ValueError if it is none."""
     if not isinstance(value, str):
-        from nexomailer_cli.config_words import kind_of
+        from nexomailer_cli.config.words import kind_of
 
         raise ValueError(f"expected text, got {kind_of(value)}")
     return value if source.is_typeless else expand(value, source.env)

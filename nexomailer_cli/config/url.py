@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nexomailer_cli import variables
-from nexomailer_cli.config_rules import STARTTLS_PORTS
+from nexomailer_cli.config import variables
+from nexomailer_cli.config.contradictions import STARTTLS_PORTS
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -100,7 +100,7 @@ def _query(parts: SplitResult) -> list[tuple[str, str]]:
 
 
 def _put(tables: Table, name: str, value: str) -> None:
-    from nexomailer_cli.config_keys import camel_case
+    from nexomailer_cli.config.keys import camel_case
 
     spelt = {camel_case(known): known for known in _PARAMETERS}
     path = _PARAMETERS.get(spelt.get(name, name))
@@ -115,7 +115,7 @@ def _put(tables: Table, name: str, value: str) -> None:
 
 
 def _guess(name: str) -> str:
-    from nexomailer_cli.config_words import nearest
+    from nexomailer_cli.config.words import nearest
 
     # Not the name itself: behind a "?" that should have been encoded it is a password.
     meant = nearest(name, _PARAMETERS)

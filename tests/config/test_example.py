@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from nexomailer_cli.config import Config
-from nexomailer_cli.config_file import load_config
-from nexomailer_cli.config_keys import BLOCKS, Key, keys_of
-from nexomailer_cli.config_read import Reader
-from nexomailer_cli.config_value import Source
+from nexomailer_cli.config.file import load_config
+from nexomailer_cli.config.keys import BLOCKS, Key, keys_of
+from nexomailer_cli.config.reader import Reader
+from nexomailer_cli.config.settings import Config
+from nexomailer_cli.config.value import Source
 
-EXAMPLE = Path(__file__).parents[1] / "nexomailer.example.toml"
+EXAMPLE = Path(__file__).parents[2] / "nexomailer.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
 
 # The keys of a section stand between its header and the next one.

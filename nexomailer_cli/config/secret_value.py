@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from nexomailer_cli import variables
-from nexomailer_cli.secrets import Secret
+from nexomailer_cli.config import variables
+from nexomailer_cli.config.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

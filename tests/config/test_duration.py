@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexomailer_cli.duration import format_duration, parse_duration
+from nexomailer_cli.config.duration import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from nexomailer_cli.config import Auth, Config, Provider, SmtpConfig
-from nexomailer_cli.secrets import Secret
+from nexomailer_cli.config.secrets import Secret
+from nexomailer_cli.config.settings import Auth, Config, Provider, SmtpConfig
 
 AUTH = Auth(user="me", password=Secret("text", ("hunter2",)))
 

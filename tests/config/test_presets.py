@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nexomailer_cli import presets
-from nexomailer_cli.config import IMPLICIT_TLS_PORTS
-from nexomailer_cli.config_file import load_config
-from nexomailer_cli.presets import find_preset, preset_names
+from nexomailer_cli.config import presets
+from nexomailer_cli.config.file import load_config
+from nexomailer_cli.config.presets import find_preset, preset_names
+from nexomailer_cli.config.settings import IMPLICIT_TLS_PORTS
 
 NAMES = [name.replace("<region>", "eu-west-1") for name in preset_names()]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexomailer_cli.variables import VariableError, check, escape, expand
+from nexomailer_cli.config.variables import VariableError, check, escape, expand
 
 ENV = {"USER_NAME": "ops", "EMPTY": "", "NESTED": "${USER_NAME}"}
 

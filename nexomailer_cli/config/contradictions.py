@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nexomailer_cli.config import (
+from nexomailer_cli.config.settings import (
     IMPLICIT_TLS_PORTS,
     Auth,
     Config,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nexomailer_cli.config.secret_command import CommandError, run
+from nexomailer_cli.config.secrets import MAX_SECRET_BYTES, Secret, resolve, terminal_prompt
 from nexomailer_cli.errors import SecretError
-from nexomailer_cli.secret_command import CommandError, run
-from nexomailer_cli.secrets import MAX_SECRET_BYTES, Secret, resolve, terminal_prompt
 
 ENV = {"SMTP_PASS": "hunter2", "EMPTY": "", "PATH": os.environ["PATH"]}
 
@@ -307,7 +307,7 @@ def test_where_there_is_a_terminal_it_can_be_asked() -> None:
 
 
 ASK = """
-from nexomailer_cli.secrets import Secret, resolve, terminal_prompt
+from nexomailer_cli.config.secrets import Secret, resolve, terminal_prompt
 value = resolve(Secret("prompt"), env={}, prompt=terminal_prompt(), label="password of main")
 print("got", len(value))
 """
@@ -330,7 +330,7 @@ def test_a_secret_is_asked_for_without_echo_although_input_is_a_pipe() -> None:
 
 
 def test_in_a_session_without_a_terminal_there_is_none() -> None:
-    program = "from nexomailer_cli.secrets import terminal_prompt; print(terminal_prompt())"
+    program = "from nexomailer_cli.config.secrets import terminal_prompt; print(terminal_prompt())"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=True, start_new_session=True
     )

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, get_origin
 
 import msgspec
 
-from nexomailer_cli.config import Config, Provider
-from nexomailer_cli.config_keys import Key, keys_of, stand_in, stand_in_for
-from nexomailer_cli.config_preset import with_preset
-from nexomailer_cli.config_rules import contradictions
-from nexomailer_cli.config_value import Source, read_text, read_value
+from nexomailer_cli.config.contradictions import contradictions
+from nexomailer_cli.config.keys import Key, keys_of, stand_in, stand_in_for
+from nexomailer_cli.config.preset_filling import with_preset
+from nexomailer_cli.config.settings import Config, Provider
+from nexomailer_cli.config.value import Source, read_text, read_value
 
 if TYPE_CHECKING:
-    from nexomailer_cli.config_lines import KeyPath
+    from nexomailer_cli.config.lines import KeyPath
 
     Table = dict[str, Any]
 
@@ -94,7 +94,7 @@ class Reader:
         return scope
 
     def _unknown(self, name: str, block: type[msgspec.Struct], scope: _Scope) -> None:
-        from nexomailer_cli.config_words import unknown_key
+        from nexomailer_cli.config.words import unknown_key
 
         message, meant = unknown_key(name, block)
         self._say((*scope.path, name), message)
@@ -164,7 +164,7 @@ class Reader:
     def _is(self, wanted: type[dict[str, Any] | list[Any]], value: Any, path: KeyPath) -> bool:
         if isinstance(value, wanted):
             return True
-        from nexomailer_cli.config_words import kind_of
+        from nexomailer_cli.config.words import kind_of
 
         self._say(path, f"expected {kind_of(wanted())}, got {kind_of(value)}")
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nexomailer_cli.presets import Preset, find_preset, preset_names
+from nexomailer_cli.config.presets import Preset, find_preset, preset_names
 
 Table = dict[str, Any]
 
@@ -38,7 +38,7 @@ def _filled(config: Table, preset: Preset) -> Table:
 
 
 def _nearest(name: str) -> tuple[Preset, str]:
-    from nexomailer_cli.config_words import nearest, shown_text
+    from nexomailer_cli.config.words import nearest, shown_text
 
     services = {known.removesuffix("-<region>"): known for known in preset_names()}
     meant = nearest(name, preset_names()) or services.get(name.partition("-")[0], "")

@@ -14,7 +14,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from nexomailer_cli.config import Auth, Config, Defaults, Failover, Provider, SmtpConfig, Tls
+from nexomailer_cli.config.settings import (
+    Auth,
+    Config,
+    Defaults,
+    Failover,
+    Provider,
+    SmtpConfig,
+    Tls,
+)
 
 BLOCKS: dict[type[msgspec.Struct], str] = {
     Config: "the top level",

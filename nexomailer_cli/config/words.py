@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from nexomailer_cli.config_keys import BLOCKS, keys_of
+from nexomailer_cli.config.keys import BLOCKS, keys_of
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from nexomailer_cli.config_keys import Key
+    from nexomailer_cli.config.keys import Key
 
 SHOWN = 40  # characters of a value
 

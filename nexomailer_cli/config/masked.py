@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from nexomailer_cli import variables
-from nexomailer_cli.config import SmtpConfig
-from nexomailer_cli.config_keys import Key, keys_of
-from nexomailer_cli.duration import format_duration
-from nexomailer_cli.secrets import Secret
+from nexomailer_cli.config import variables
+from nexomailer_cli.config.duration import format_duration
+from nexomailer_cli.config.keys import Key, keys_of
+from nexomailer_cli.config.secrets import Secret
+from nexomailer_cli.config.settings import SmtpConfig
 
 MASK = "***"
 

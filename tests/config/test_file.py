@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexomailer_cli.config import Auth, Config, SmtpConfig, Tls
-from nexomailer_cli.config_file import find_config, load_config
+from nexomailer_cli.config.file import find_config, load_config
+from nexomailer_cli.config.secrets import Secret
+from nexomailer_cli.config.settings import Auth, Config, SmtpConfig, Tls
 from nexomailer_cli.errors import ConfigError, Problem
-from nexomailer_cli.secrets import Secret
 
 PASSWORD = "hunter2"
 MINIMAL = '[[providers]]\nconfig.host = "smtp.example.com"\n'

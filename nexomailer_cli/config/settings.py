@@ -2,7 +2,7 @@
 
 Names, descriptions and constraints stand here once; reading a file, the example
 file's test and a JSON Schema follow them. Does not know where a configuration
-comes from (`config_file`), nor which values contradict each other (`config_rules`).
+comes from (`file`), nor which values contradict each other (`contradictions`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from nexomailer_cli.secrets import Secret
+from nexomailer_cli.config.secrets import Secret
 
 IMPLICIT_TLS_PORTS = (465, 2465)  # RFC 8314 section 7.3, and the alternative of SES and Resend
 SUBMISSION_PORT = 587  # RFC 6409 section 3.1

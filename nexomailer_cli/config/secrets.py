@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
 
+from nexomailer_cli.config.variables import VariableError, expand
 from nexomailer_cli.errors import Problem, SecretError
 from nexomailer_cli.printable import printable
-from nexomailer_cli.variables import VariableError, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -148,7 +148,7 @@ def _is_too_open(path: Path, mode: int) -> bool:
 
 
 def _command(argv: tuple[str, ...], env: Mapping[str, str], label: str) -> str:
-    from nexomailer_cli.secret_command import CommandError, run
+    from nexomailer_cli.config.secret_command import CommandError, run
 
     try:
         output = run(argv, env=env, limit=MAX_SECRET_BYTES)

@@ -1,0 +1,117 @@
+"""A wire that is as long as one likes: passes bytes on after a delay, and remembers turns.
+
+A turn begins when the client speaks after the server has, so the number of turns is the
+number of round trips that a client waited for, the connection's own not included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, cast
+
+from servers import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Relay:
+    """Listens on `port` and leads to another port of this machine.
+
+    `delay` is for one direction, in seconds. `turns` counts since it was last set to 0.
+    """
+
+    def __init__(self, delay: float = 0.0) -> None:
+        self.port = 0
+        self.target = 0
+        self.delay = delay
+        self.turns = 0
+        self.speaker = ""
+        self.loop = asyncio.new_event_loop()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Relay]:
+        """Relay in a thread of its own."""
+        listening = threading.Event()
+        thread = threading.Thread(target=self._run, args=(listening,), daemon=True)
+        thread.start()
+        listening.wait()
+        try:
+            yield self
+        finally:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            thread.join()
+
+    def reset(self, target: int) -> None:
+        """Lead to `target` from now on, and count anew."""
+        self.target = target
+        self.turns = 0
+        self.speaker = ""
+
+    def heard(self, speaker: str) -> None:
+        """Note who spoke."""
+        self.turns += speaker == "C" and self.speaker == "S"
+        self.speaker = speaker
+
+    def _run(self, listening: threading.Event) -> None:
+        server = self.loop.run_until_complete(
+            self.loop.create_server(lambda: _End(self, "C"), HOST, 0)
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        listening.set()
+        self.loop.run_forever()
+        server.close()
+        self.loop.close()
+
+
+class _End(asyncio.Protocol):
+    """One side of the relay; `peer` is the other."""
+
+    def __init__(self, relay: Relay, speaker: str, peer: _End | None = None) -> None:
+        self._relay = relay
+        self._speaker = speaker
+        self._peer = peer
+        self._wire: asyncio.Transport | None = None
+        self._early: list[bytes] = []
+        self._task: asyncio.Task[object] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wire = cast("asyncio.Transport", transport)
+        if self._peer is not None:
+            self._peer.joined(self)
+            return
+        relay = self._relay
+        self._task = relay.loop.create_task(
+            relay.loop.create_connection(lambda: _End(relay, "S", self), HOST, relay.target)
+        )
+
+    def joined(self, peer: _End) -> None:
+        """Pass on what came before there was a peer."""
+        self._peer = peer
+        for data in self._early:
+            self._later(data)
+
+    def data_received(self, data: bytes) -> None:
+        self._relay.heard(self._speaker)
+        if self._peer is None:
+            self._early.append(data)
+        else:
+            self._later(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._peer is not None:
+            self._relay.loop.call_later(self._relay.delay, self._peer.close)
+
+    def write(self, data: bytes) -> None:
+        if self._wire is not None:
+            self._wire.write(data)
+
+    def close(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
+
+    def _later(self, data: bytes) -> None:
+        assert self._peer is not None
+        self._relay.loop.call_later(self._relay.delay, self._peer.write, data)

@@ -1,0 +1,1 @@
+"""What a run is told in advance: TOML, URLs and secrets become validated settings."""
