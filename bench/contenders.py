@@ -10,11 +10,12 @@ from servers import HOST, program
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECURITIES = ("plain", "starttls", "tls")
 SENDER = "sender@example.org"
 RECIPIENT = "recipient@example.org"
 EHLO_NAME = "bench.example.org"
-BODY = "".join(f"Line {number:02} of a short report, as a job writes it.\r\n" for number in range(20))
+BODY = "".join(
+    f"Line {number:02} of a short report, as a job writes it.\r\n" for number in range(20)
+)
 MESSAGE = f"From: {SENDER}\r\nTo: {RECIPIENT}\r\nSubject: Bench\r\n\r\n{BODY}"
 
 _NEXOMAILER = """\
@@ -75,11 +76,16 @@ class Place:
         (self.work / "message.eml").write_text(MESSAGE, newline="")
 
 
+def bare(place: Place) -> Contender:
+    """Return the interpreter that does nothing: what everything is compared with."""
+    return Contender("python -c pass", (str(place.python), "-c", "pass"))
+
+
 def starts(place: Place) -> tuple[Contender, ...]:
     """Return what shows how long it takes until a program is there at all."""
     nexomailer = f"{place.work}/venv/bin/nexomailer"
     return (
-        Contender("python -c pass", (str(place.python), "-c", "pass")),
+        bare(place),
         Contender("node -e 0", (program("node"), "-e", "0")),
         Contender("nexomailer --version", (nexomailer, "--version")),
         Contender("nexomailer --help", (nexomailer, "--help")),

@@ -18,4 +18,3 @@ await transport.sendMail({
   subject: 'Bench',
   text: readFileSync(bodyFile, 'utf8'),
 });
-transport.close();

@@ -16,11 +16,13 @@ from servers import HOST
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SETTLE_SECONDS = 10.0
+
 
 class Relay:
     """Listens on `port` and leads to another port of this machine.
 
-    `delay` is for one direction, in seconds. `turns` counts since it was last set to 0.
+    `delay` is for one direction, in seconds. `turns` counts since the last `reset`.
     """
 
     def __init__(self, delay: float = 0.0) -> None:
@@ -28,8 +30,10 @@ class Relay:
         self.target = 0
         self.delay = delay
         self.turns = 0
-        self.speaker = ""
         self.loop = asyncio.new_event_loop()
+        self._speaker = ""
+        self._open = 0
+        self._idle = threading.Event()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Relay]:
@@ -48,12 +52,29 @@ class Relay:
         """Lead to `target` from now on, and count anew."""
         self.target = target
         self.turns = 0
-        self.speaker = ""
+        self._speaker = ""
+
+    def settled(self) -> int:
+        """Return the turns, once both connections are closed and all bytes have been counted."""
+        if not self._idle.wait(SETTLE_SECONDS):
+            raise SystemExit("the relay's connections stay open")
+        return self.turns
 
     def heard(self, speaker: str) -> None:
         """Note who spoke."""
-        self.turns += speaker == "C" and self.speaker == "S"
-        self.speaker = speaker
+        self.turns += speaker == "C" and self._speaker == "S"
+        self._speaker = speaker
+
+    def opened(self) -> None:
+        """Note that there is one connection more."""
+        self._open += 1
+        self._idle.clear()
+
+    def closed(self) -> None:
+        """Note that there is one connection less."""
+        self._open -= 1
+        if not self._open:
+            self._idle.set()
 
     def _run(self, listening: threading.Event) -> None:
         server = self.loop.run_until_complete(
@@ -78,6 +99,7 @@ class _End(asyncio.Protocol):
         self._task: asyncio.Task[object] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._relay.opened()
         self._wire = cast("asyncio.Transport", transport)
         if self._peer is not None:
             self._peer.joined(self)
@@ -101,6 +123,7 @@ class _End(asyncio.Protocol):
             self._later(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._relay.closed()
         if self._peer is not None:
             self._relay.loop.call_later(self._relay.delay, self._peer.close)
 

@@ -1,4 +1,4 @@
-"""The servers that every contender sends to: Postfix's smtp-sink, and stunnel before it for TLS.
+"""The servers that every contender sends to: Postfix's smtp-sink, with TLS before it or without.
 
 aiosmtpd would be the bottleneck, and would need more time than some of the clients.
 """
@@ -12,11 +12,13 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from starttls import starttls_front
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 HOST = "127.0.0.1"
 START_SECONDS = 10.0
@@ -34,17 +36,13 @@ _STUNNEL = """\
 foreground = yes
 pid =
 syslog = no
-debug = err
+debug = crit
 cert = {certificate}
 socket = l:TCP_NODELAY=1
 socket = r:TCP_NODELAY=1
 TIMEOUTclose = 0
 [tls]
 accept = {host}:{tls}
-connect = {host}:{plain}
-[starttls]
-protocol = smtp
-accept = {host}:{starttls}
 connect = {host}:{plain}
 """
 
@@ -57,8 +55,13 @@ class Ports:
     starttls: int
     tls: int
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ways to reach it."""
+        return ("plain", "starttls", "tls")
+
     def of(self, security: str) -> int:
-        """Return the port for `plain`, `starttls` or `tls`."""
+        """Return the port for one of `names`."""
         return {"plain": self.plain, "starttls": self.starttls, "tls": self.tls}[security]
 
 
@@ -66,21 +69,18 @@ class Ports:
 def running(folder: Path, python: Path) -> Iterator[Ports]:
     """Run the servers; `folder` gets `ca.pem`, the authority to trust."""
     subprocess.run([python, "-c", _MAKE_CERTIFICATE, folder], check=True)
-    ports = Ports(*_free_ports(3))
+    plain, tls = _free_ports(2)
     config = folder / "stunnel.conf"
-    config.write_text(
-        _STUNNEL.format(
-            certificate=folder / "server.pem",
-            host=HOST,
-            plain=ports.plain,
-            starttls=ports.starttls,
-            tls=ports.tls,
-        )
-    )
+    certificate = folder / "server.pem"
+    config.write_text(_STUNNEL.format(certificate=certificate, host=HOST, plain=plain, tls=tls))
     user = ("-u", "nobody") if os.geteuid() == 0 else ()
-    sink = (program("smtp-sink"), *user, f"{HOST}:{ports.plain}", "100")
-    with _process(sink, ports.plain), _process((program("stunnel4"), str(config)), ports.tls):
-        yield ports
+    sink = (program("smtp-sink"), *user, f"{HOST}:{plain}", "100")
+    with (
+        _process(sink, plain),
+        _process((program("stunnel4"), str(config)), tls),
+        starttls_front(certificate, host=HOST, target=plain) as starttls,
+    ):
+        yield Ports(plain, starttls, tls)
 
 
 def program(name: str) -> str:

@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One process from its start to its end: seconds on the clock and of the CPU, peak bytes."""
+    """One process from its start to its end: seconds on the clock, and of the CPU."""
 
     wall: float
     cpu: float
-    memory: int
 
 
 class Stopwatch:
@@ -46,7 +45,7 @@ class Stopwatch:
                 f"{contender.name}: exit status {os.waitstatus_to_exitcode(status)}\n"
                 f"{' '.join(contender.command)}\n{self._complaints.read_text()}"
             )
-        return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        return Run(wall, usage.ru_utime + usage.ru_stime)
 
     def rounds(self, contenders: Sequence[Contender], count: int) -> dict[str, list[Run]]:
         """Run every contender once per round; a first round warms the caches and is forgotten.

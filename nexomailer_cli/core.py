@@ -5,6 +5,7 @@ Nothing is connected and no secret resolved here; that happens when a provider i
 
 from __future__ import annotations
 
+import functools
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -96,12 +97,18 @@ def _ordered(config: Config, env: Mapping[str, str]) -> tuple[Provider, ...]:
 
 
 def _patient(transport: Transport, wishes: Wishes, around: Surroundings) -> Transport:
+    import asyncio
     from random import SystemRandom
 
     from nexomailer_cli.transport.retry import RetryTransport
 
+    # No wait is begun that the deadline would cut short.
+    left = wishes.deadline - asyncio.get_running_loop().time()
     return RetryTransport(
-        transport, seconds=wishes.retry_for, random=SystemRandom(), observer=around.observer
+        transport,
+        seconds=min(wishes.retry_for, left),
+        random=SystemRandom(),
+        observer=around.observer,
     )
 
 
@@ -115,7 +122,8 @@ def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Accoun
         name=provider.name,
         host=config.host,
         port=config.effective_port,
-        terms=lambda: _terms(provider, wishes.sender, around),
+        # A new connection must not ask a person, or a password manager, once more.
+        terms=functools.cache(lambda: _terms(provider, wishes.sender, around)),
         limits=limits_for(
             config.connection_timeout, config.socket_timeout, deadline=wishes.deadline
         ),

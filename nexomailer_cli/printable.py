@@ -9,17 +9,25 @@ where such text enters the program.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 # C0 and C1 controls, DEL; line and paragraph separators; the bidi controls of
 # UAX #9; lone surrogates, which no encoder takes.
-_HARMFUL = re.compile(
+_HARMFUL = (
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def printable(text: str) -> str:
     """Return `text` with every control, bidi and separator character made visible."""
-    return _HARMFUL.sub(_visible, text)
+    if text.isascii() and text.isprintable():
+        return text
+    return _harmful().sub(_visible, text)
+
+
+@cache
+def _harmful() -> re.Pattern[str]:
+    return re.compile(_HARMFUL)
 
 
 def _visible(match: re.Match[str]) -> str:

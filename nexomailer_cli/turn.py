@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
 def next_turn(env: Mapping[str, str]) -> int:
     """Return a number that grows by one from run to run."""
-    path = _path(env)
     try:
-        return _advance(path)
+        return _advance(_path(env))
+    except RuntimeError:  # a user without a home
+        return _chance()
     except (OSError, ValueError):
         with contextlib.suppress(OSError):
-            path.unlink()
-        return random.SystemRandom().randrange(2**31)
+            _path(env).unlink()
+        return _chance()
+
+
+def _chance() -> int:
+    return random.SystemRandom().randrange(2**31)
 
 
 def _path(env: Mapping[str, str]) -> Path:

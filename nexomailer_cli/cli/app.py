@@ -1,22 +1,18 @@
-"""The command line: which commands there are, and how errors become words and a status.
+"""The command line: which commands there are, and which options stand before all of them.
 
 A command's module is imported when the command is called, and by `--help`, which shows
 its first line; what a command needs is imported in its body.
 """
 
 import importlib
-import sys
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from nexomailer_cli import __version__, errors
-from nexomailer_cli.cli.exit_status import ExitStatus, of_error
-from nexomailer_cli.cli.options import ConfigPath, Globals, NoColor, Quiet, Verbose
-from nexomailer_cli.cli.output import Output
-from nexomailer_cli.printable import printable
+from nexomailer_cli import __version__
+from nexomailer_cli.cli.everywhere import Globals
+from nexomailer_cli.cli.options import ConfigPath, NoColor, Quiet, Verbose
 
 # Command -> module and the functions in it; more than one make a group.
 COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -76,32 +72,3 @@ def main(
         typer.echo(f"nexomailer {__version__}")
         raise typer.Exit
     context.obj = Globals(config, verbose, quiet, no_color)
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run the command line; return the exit status. Every error ends here."""
-    try:
-        app(list(arguments), prog_name="nexomailer")
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else ExitStatus.OK
-    except errors.NexomailerError as error:
-        return _explain(error)
-    except KeyboardInterrupt:
-        return ExitStatus.INTERRUPTED
-    except Exception as error:
-        if "--debug" in arguments:
-            raise
-        Output().error(
-            f"{type(error).__name__}: {printable(str(error))[:200]}\n"
-            "This is a bug in nexomailer. Run the command again with --debug and report it."
-        )
-        return ExitStatus.BUG
-    return ExitStatus.OK
-
-
-def _explain(error: errors.NexomailerError) -> ExitStatus:
-    output = Output(color="--no-color" not in sys.argv)
-    output.error("\n".join(map(printable, str(error).split("\n"))))
-    if error.hint:
-        output.note(error.hint)
-    return of_error(error)

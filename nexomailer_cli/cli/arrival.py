@@ -12,7 +12,7 @@ from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from email.message import EmailMessage
+    from email.message import EmailMessage, MIMEPart
 
     from nexomailer_cli.sandbox.reception import Captured
 
@@ -37,15 +37,32 @@ def _lines(captured: Captured) -> Iterator[str]:
     yield f"  from <{printable(captured.sender)}> to {recipients}"
     message = message_from_bytes(captured.content, _class=EmailMessage, policy=default)
     for name in HEADERS:
-        for value in message.get_all(name, []):
-            yield f"  {name}: {printable(str(value))}"
+        for value in _values(message, name):
+            yield f"  {name}: {printable(value)}"
     yield from _text(message)
     yield from _parts(message)
 
 
+def _values(message: EmailMessage, name: str) -> list[str]:
+    try:
+        return [str(value) for value in message.get_all(name, [])]
+    except Exception:
+        # The parser answers some malformed fields of a --raw message with IndexError,
+        # AttributeError, ...; the mail was sent all the same.
+        return [str(value) for key, value in message.raw_items() if key.lower() == name.lower()]
+
+
+def _content(body: MIMEPart) -> str:
+    try:
+        return str(body.get_content())
+    except LookupError:  # a character set that Python does not know
+        payload = body.get_payload(decode=True)
+        return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
+
+
 def _text(message: EmailMessage) -> Iterator[str]:
     body = message.get_body(("plain", "html"))
-    lines = str(body.get_content()).splitlines() if body else []
+    lines = _content(body).splitlines() if body else []
     for line in lines[:MAX_LINES]:
         yield f"  | {printable(line)}"
     if len(lines) > MAX_LINES:

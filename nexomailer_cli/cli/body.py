@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nexomailer_cli.cli.request import stdin_is_piped
-from nexomailer_cli.cli.sources import decoded, read_stdin
+from nexomailer_cli.cli.sources import decoded, read_stdin, stdin_is_piped
 from nexomailer_cli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,16 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nexomailer_cli.cli.everywhere import Globals
 from nexomailer_cli.cli.exit_status import ExitStatus
-from nexomailer_cli.cli.options import (
-    ConfigPath,
-    Debug,
-    Globals,
-    NoColor,
-    Quiet,
-    Verbose,
-    settle,
-)
+from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, settle
 from nexomailer_cli.errors import ConfigError, SecretError
 from nexomailer_cli.printable import printable
 

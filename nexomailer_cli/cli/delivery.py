@@ -7,7 +7,9 @@ gone out may have been delivered, and is told so.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -21,9 +23,11 @@ from nexomailer_cli.smtp.outcome import (
     Status,
     Verdict,
 )
-from nexomailer_cli.transport.base import Attempted, Event, PastReturn, Said, Waiting
+from nexomailer_cli.transport.base import Attempted, Event, PastReturn, Said, Waiting, Withheld
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nexomailer_cli.cli.output import Output
     from nexomailer_cli.config.settings import Config
     from nexomailer_cli.smtp.envelope import Mail
@@ -36,6 +40,7 @@ class Listener:
 
     def __init__(self, output: Output) -> None:
         self.attempts: list[Attempt] = []
+        self.outcome: Outcome | None = None
         self.is_past_return = False
         self._output = output
         self._started = time.monotonic()
@@ -53,6 +58,8 @@ class Listener:
                 self.attempts.append(attempt)
                 if attempt.status is not Status.ACCEPTED:
                     self._output.note(told(attempt))
+            case Withheld(provider, what):
+                self._output.warn(f"{provider}: the server does not offer {what}")
             case Waiting(seconds, recipients):
                 self._output.note(f"trying again in {seconds:.0f} s for {_count(recipients)}")
 
@@ -75,30 +82,59 @@ def _count(recipients: int) -> str:
 def deliver(config: Config, mail: Mail, wishes: Wishes, output: Output) -> tuple[Outcome, bool]:
     """Send `mail`; return what became of it, and whether somebody interrupted it."""
     listener = Listener(output)
+    # What it says of a lost connection, a traceback and all, is what the outcome tells.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
-        return asyncio.run(_send(config, mail, wishes, _around(listener, output))), False
+        return asyncio.run(_send(config, mail, wishes, listener, output)), False
     except KeyboardInterrupt:
+        if listener.outcome is not None:
+            return listener.outcome, False  # only the goodbye was interrupted
         return _interrupted(mail, listener), True
 
 
 def _around(listener: Listener, output: Output) -> Surroundings:
     from nexomailer_cli.config.secrets import terminal_prompt
 
-    return Surroundings(
-        env=os.environ, prompt=terminal_prompt(), warn=output.warn, observer=listener
-    )
+    ask = terminal_prompt()
+    prompt = None if ask is None else interruptible(ask)
+    return Surroundings(env=os.environ, prompt=prompt, warn=output.warn, observer=listener)
 
 
-async def _send(config: Config, mail: Mail, wishes: Wishes, around: Surroundings) -> Outcome:
-    transport = open_transport(config, wishes, around)
+def interruptible(ask: Callable[[str], str]) -> Callable[[str], str]:
+    """Let Ctrl-C end a question that is asked inside an event loop.
+
+    asyncio only takes note of the first one, for when the answer is there.
+    """
+
+    def asked(label: str) -> str:
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return ask(label)
+        finally:
+            signal.signal(signal.SIGINT, usual)
+
+    return asked
+
+
+async def _send(
+    config: Config, mail: Mail, wishes: Wishes, listener: Listener, output: Output
+) -> Outcome:
+    transport = open_transport(config, wishes, _around(listener, output))
     try:
-        return await transport.send(mail)
+        listener.outcome = await transport.send(mail)
+        return listener.outcome
     finally:
         await transport.aclose()
 
 
+# An attempt that ended so has delivered to somebody, or may have.
+_MAY_HAVE_DELIVERED = {Status.ACCEPTED, Status.PARTIAL, Status.UNKNOWN}
+
+
 def _interrupted(mail: Mail, listener: Listener) -> Outcome:
-    unknown = listener.is_past_return
+    unknown = listener.is_past_return or any(
+        attempt.status in _MAY_HAVE_DELIVERED for attempt in listener.attempts
+    )
     verdict = Verdict.UNKNOWN if unknown else Verdict.DEFERRED
     phase = Phase.END if unknown else Phase.CONNECT
     failure = None if unknown else Failure(Scope.SESSION, True, is_unanswered=True)

@@ -17,7 +17,7 @@ from nexomailer_cli.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nexomailer_cli.cli.request import SendOptions
+    from nexomailer_cli.cli.send_options import SendOptions
     from nexomailer_cli.message.draft import Address
     from nexomailer_cli.message.template import Kind
 

@@ -3,12 +3,11 @@
 The global options stand before the command or after it, so each command has them too.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from nexomailer_cli.cli.output import Output
+from nexomailer_cli.cli.everywhere import Globals
 
 ConfigPath = Annotated[
     str | None,
@@ -20,22 +19,6 @@ Verbose = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text.")]
 Debug = Annotated[bool, typer.Option("--debug", hidden=True, help="Show tracebacks.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Globals:
-    """What the global options say, wherever they stood."""
-
-    config: str | None = None
-    verbose: bool = False
-    quiet: bool = False
-    no_color: bool = False
-    debug: bool = False
-
-    @property
-    def output(self) -> Output:
-        """The door for words that these options ask for."""
-        return Output(self.verbose, self.quiet, not self.no_color)
 
 
 def settle(context: typer.Context, own: Globals) -> Globals:

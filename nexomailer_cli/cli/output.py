@@ -7,9 +7,12 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nexomailer_cli.errors import OutputError
+
 if TYPE_CHECKING:
     from typing import TextIO
 
+UNWRITABLE = "cannot write to standard output"
 _STYLES = {"error": "31;1", "warning": "33", "good": "32", "faint": "2"}
 
 
@@ -26,13 +29,20 @@ class Output:
         self.result_bytes(text.encode("utf-8", "backslashreplace") + b"\n")
 
     def result_bytes(self, data: bytes) -> None:
-        """Write bytes to stdout as they are; a reader who has gone is no error."""
+        """Write bytes to stdout as they are; a reader who has gone is no error.
+
+        Raises OutputError when they cannot be written, as on a full disk.
+        """
+        if sys.stdout is None:
+            raise OutputError(f"{UNWRITABLE}: it is closed")
         try:
             sys.stdout.buffer.write(data)
             sys.stdout.flush()
         except BrokenPipeError:
-            # What the interpreter still flushes at exit goes nowhere, without a complaint.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            give_up(sys.stdout)
+        except OSError as error:
+            give_up(sys.stdout)
+            raise OutputError(f"{UNWRITABLE}: {error.strerror}") from error
 
     def note(self, text: str) -> None:
         """Tell something that is good to know."""
@@ -53,12 +63,14 @@ class Output:
         self._say(f"{self._styled('error:', 'error')} {text}")
 
     def _say(self, text: str) -> None:
+        if sys.stderr is None:
+            return
         try:
+            # Python escapes by itself what the terminal's encoding does not have.
             sys.stderr.write(f"{text}\n")
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-        except UnicodeEncodeError:
-            sys.stderr.write(text.encode("ascii", "backslashreplace").decode() + "\n")
+        except OSError:
+            # Nobody can be told, and the mail comes before the words about it.
+            give_up(sys.stderr)
 
     def _styled(self, text: str, style: str) -> str:
         if not self.color or not may_color(sys.stderr):
@@ -66,6 +78,18 @@ class Output:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
 
-def may_color(stream: TextIO) -> bool:
+def give_up(stream: TextIO) -> None:
+    """Let what is still to be written there go nowhere.
+
+    Otherwise the interpreter complains at exit, and changes the exit status to 120.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def may_color(stream: TextIO | None) -> bool:
     """Whether colour is welcome there: a terminal that can, and nobody said no (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if stream is None or not stream.isatty():
+        return False
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nexomailer_cli.probe.diagnosis import Evidence, Finding, diagnose
 from nexomailer_cli.smtp.outcome import Attempt, Disposition, Outcome, Status, Verdict
 from nexomailer_cli.smtp.queue_id import queue_id
 
 if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output
+    from nexomailer_cli.probe.diagnosis import Finding
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.smtp.reply import Reply
 
@@ -18,6 +18,8 @@ SCHEMA = "nexomailer.send/1"
 
 def finding_of(attempt: Attempt) -> Finding:
     """Return what the diagnosis table says about an attempt that did not succeed."""
+    from nexomailer_cli.probe.diagnosis import Evidence, diagnose
+
     reply = attempt.reply
     return diagnose(
         Evidence(

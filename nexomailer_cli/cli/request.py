@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ from nexomailer_cli.errors import UsageError
 from nexomailer_cli.message.draft import Address, Draft
 
 if TYPE_CHECKING:
+    from nexomailer_cli.cli.send_options import SendOptions
     from nexomailer_cli.config.settings import Defaults
     from nexomailer_cli.smtp.envelope import Mail
 
@@ -22,41 +21,6 @@ _COMPOSED = (
     *("template", "var", "vars_file", "list_unsubscribe", "message_id", "in_reply_to"),
 )
 _OPTION_NAMES = {"sender": "--from", "vars_file": "--vars"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendOptions:
-    """The options of `send`, as they were typed."""
-
-    sender: str | None = None
-    to: tuple[str, ...] = ()
-    cc: tuple[str, ...] = ()
-    bcc: tuple[str, ...] = ()
-    reply_to: tuple[str, ...] = ()
-    subject: str | None = None
-    text: str | None = None
-    html: str | None = None
-    markdown: str | None = None
-    attach: tuple[str, ...] = ()
-    inline: tuple[str, ...] = ()
-    header: tuple[str, ...] = ()
-    template: str | None = None
-    var: tuple[str, ...] = ()
-    vars_file: str | None = None
-    raw: str | None = None
-    provider: str | None = None
-    failover: bool = True
-    deadline: str | None = None
-    retry_for: str | None = None
-    dry_run: bool = False
-    output_file: str | None = None
-    list_unsubscribe: tuple[str, ...] = ()
-    message_id: str | None = None
-    in_reply_to: str | None = None
-    envelope_from: str | None = None
-    dsn: str | None = None
-    sandbox: bool = False
-    as_json: bool = False
 
 
 def compose_mail(options: SendOptions, defaults: Defaults) -> Mail:
@@ -194,8 +158,3 @@ def notify_of(value: str | None) -> tuple[str, ...]:
             hint="Write never, or some of success, failure and delay with commas between them.",
         )
     return tuple(dict.fromkeys(words))
-
-
-def stdin_is_piped() -> bool:
-    """Whether somebody may have piped a body in."""
-    return sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()

@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nexomailer_cli.cli.options import (
-    ConfigPath,
-    Debug,
-    Globals,
-    NoColor,
-    Quiet,
-    Verbose,
-    settle,
-)
+from nexomailer_cli.cli.everywhere import Globals
+from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, settle
 
 if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output

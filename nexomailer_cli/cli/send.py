@@ -4,15 +4,8 @@ from typing import Annotated
 
 import typer
 
-from nexomailer_cli.cli.options import (
-    ConfigPath,
-    Debug,
-    Globals,
-    NoColor,
-    Quiet,
-    Verbose,
-    settle,
-)
+from nexomailer_cli.cli.everywhere import Globals
+from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, settle
 
 Many = list[str] | None
 
@@ -152,7 +145,7 @@ def send(
     says what became of it: 0 accepted, 3 by some recipients, 4 unknown, 65 refused for
     good, 75 try again later, 77 sign-in refused, 78 configuration.
     """
-    from nexomailer_cli.cli.request import SendOptions
+    from nexomailer_cli.cli.send_options import SendOptions
     from nexomailer_cli.cli.sending import perform
 
     options = SendOptions(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error, of_outcome
-from nexomailer_cli.cli.request import SendOptions, compose_mail
+from nexomailer_cli.cli.request import compose_mail
 from nexomailer_cli.config.settings import Config, Defaults
 from nexomailer_cli.errors import NexomailerError, OutputError, UsageError
 from nexomailer_cli.printable import printable
@@ -17,10 +18,13 @@ from nexomailer_cli.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nexomailer_cli.cli.options import Globals
+    from nexomailer_cli.cli.everywhere import Globals
     from nexomailer_cli.cli.output import Output
+    from nexomailer_cli.cli.send_options import SendOptions
     from nexomailer_cli.core import Wishes
     from nexomailer_cli.smtp.envelope import Mail
+
+MOST_NAMED = 10  # recipients in a line for people
 
 
 def perform(options: SendOptions, everywhere: Globals) -> int:
@@ -35,10 +39,16 @@ def perform(options: SendOptions, everywhere: Globals) -> int:
         if not options.as_json:
             raise
         return _report_error(error, everywhere.output)
+    except KeyboardInterrupt:
+        # While reading or composing; once there is a connection, `deliver` has the answer.
+        if options.as_json:
+            _print_interruption(everywhere.output)
+        raise
 
 
 def _perform(options: SendOptions, everywhere: Globals, started: float) -> int:
     output = everywhere.output
+    patience = _patience(options)
     with _configuration(options, everywhere, output) as config:
         defaults = config.defaults if config else Defaults()
         mail = compose_mail(options, defaults)
@@ -47,7 +57,8 @@ def _perform(options: SendOptions, everywhere: Globals, started: float) -> int:
         if options.dry_run:
             return _show(mail, options, output)
         assert config is not None
-        return _deliver(config, mail, _wishes(options, defaults, mail, started), options, output)
+        wishes = _wishes(options, mail, patience.after(defaults), started)
+        return _deliver(config, mail, wishes, options, output)
 
 
 @contextlib.contextmanager
@@ -73,16 +84,40 @@ def _configuration(
         yield config
 
 
-def _wishes(options: SendOptions, defaults: Defaults, mail: Mail, started: float) -> Wishes:
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """How long to wait, in seconds; `None` where nobody said."""
+
+    deadline: float | None
+    retry_for: float | None
+
+    def after(self, defaults: Defaults) -> _Patience:
+        """Return it with the defaults where the command line says nothing."""
+        return _Patience(
+            defaults.deadline if self.deadline is None else self.deadline,
+            defaults.retry_for if self.retry_for is None else self.retry_for,
+        )
+
+
+def _patience(options: SendOptions) -> _Patience:
+    deadline = _seconds(options.deadline, "--deadline")
+    if deadline == 0:
+        raise UsageError(
+            "--deadline: nothing can be sent in no time",
+            hint="Leave it out to wait as long as it takes.",
+        )
+    return _Patience(deadline, _seconds(options.retry_for, "--retry-for"))
+
+
+def _wishes(options: SendOptions, mail: Mail, patience: _Patience, started: float) -> Wishes:
     from nexomailer_cli.core import Wishes
 
-    deadline = _seconds(options.deadline, "--deadline") or defaults.deadline
     return Wishes(
         sender=mail.envelope.sender,
         provider=None if options.sandbox else options.provider,
         failover=options.failover,
-        deadline=started + deadline if deadline else float("inf"),
-        retry_for=_seconds(options.retry_for, "--retry-for") or defaults.retry_for or 0.0,
+        deadline=started + patience.deadline if patience.deadline else float("inf"),
+        retry_for=patience.retry_for or 0.0,
     )
 
 
@@ -105,10 +140,18 @@ def _deliver(
 
     outcome, was_interrupted = deliver(config, mail, wishes, output)
     status = ExitStatus.INTERRUPTED if was_interrupted else of_outcome(outcome, finding_of)
-    if options.as_json:
-        _print_json(as_json(outcome, mail, status), output)
     (explain_interruption if was_interrupted else explain)(outcome, output)
+    if options.as_json:
+        _print_report(as_json(outcome, mail, status), output)
     return status
+
+
+def _print_report(report: dict[str, Any], output: Output) -> None:
+    try:
+        _print_json(report, output)
+    except OutputError as error:
+        # Whoever takes this for a failed send would send it again.
+        raise OutputError(f"{error}; the mail itself: {report['status']}") from error
 
 
 def _keep(mail: Mail, path: str) -> None:
@@ -140,8 +183,10 @@ def _show(mail: Mail, options: SendOptions, output: Output) -> int:
 
 def _envelope_words(mail: Mail) -> str:
     sender = mail.envelope.sender or "<>"
-    recipients = ", ".join(mail.envelope.recipients)
-    return f"not sent: from {sender} to {recipients}, {len(mail.content)} octets"
+    recipients = mail.envelope.recipients
+    more = len(recipients) - MOST_NAMED
+    named = ", ".join(recipients[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"not sent: from {sender} to {named}, {len(mail.content)} octets"
 
 
 def _print_json(value: object, output: Output) -> None:
@@ -156,9 +201,16 @@ def _report_error(error: NexomailerError, output: Output) -> int:
     status = of_error(error)
     identity = _IDENTITIES.get(status, "internal")
     words = "\n".join(map(printable, str(error).split("\n")))
-    _print_json(failure_json(identity, words, error.hint, status), output)
     output.error(words)
+    _print_json(failure_json(identity, words, error.hint, status), output)
     return status
+
+
+def _print_interruption(output: Output) -> None:
+    from nexomailer_cli.cli.report import failure_json
+
+    report = failure_json("interrupted", "interrupted", "", ExitStatus.INTERRUPTED)
+    _print_json(report, output)
 
 
 _IDENTITIES = {

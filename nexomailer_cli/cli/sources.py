@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nexomailer_cli.cli.output import Output
 from nexomailer_cli.errors import AddressError, InputError, MessageError, UsageError
 from nexomailer_cli.message.address import parse_address, parse_addresses
 from nexomailer_cli.printable import printable
@@ -41,9 +42,7 @@ def read_file(path: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read {printable(path)}: {reason}") from error
-    if len(content) > MAX_OCTETS:
-        raise InputError(f"cannot read {printable(path)}: it is larger than 200 MB")
-    return content
+    return _bounded(content, path)
 
 
 def read_stdin(option: str) -> bytes:
@@ -51,11 +50,18 @@ def read_stdin(option: str) -> bytes:
     if sys.stdin is None:
         raise InputError("cannot read standard input: it is closed")
     if sys.stdin.isatty() and option != "--raw":
-        sys.stderr.write(f"{option}: type the text; end with Ctrl-D.\n")
+        Output().note(f"{option}: type the text; end with Ctrl-D.")
     try:
-        return sys.stdin.buffer.read()
+        content = sys.stdin.buffer.read(MAX_OCTETS + 1)
     except OSError as error:
         raise InputError(f"cannot read standard input: {error.strerror}") from error
+    return _bounded(content, "standard input")
+
+
+def _bounded(content: bytes, name: str) -> bytes:
+    if len(content) > MAX_OCTETS:
+        raise InputError(f"cannot read {printable(name)}: it is larger than 200 MB")
+    return content
 
 
 def decoded(content: bytes, name: str) -> str:
@@ -146,3 +152,8 @@ def header_fields(values: Iterable[str]) -> tuple[tuple[str, str], ...]:
             )
         fields.append((name.strip(), body.strip(" \t")))
     return tuple(fields)
+
+
+def stdin_is_piped() -> bool:
+    """Whether somebody may have piped a body in."""
+    return sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()

@@ -14,7 +14,6 @@ import msgspec
 
 from nexomailer_cli.config.contradictions import contradictions
 from nexomailer_cli.config.keys import Key, keys_of, stand_in, stand_in_for
-from nexomailer_cli.config.preset_filling import with_preset
 from nexomailer_cli.config.settings import Config, Provider
 from nexomailer_cli.config.value import Source, read_text, read_value
 
@@ -73,6 +72,10 @@ class Reader:
         return finished
 
     def _with_preset(self, table: Table, path: KeyPath) -> Table:
+        if "preset" not in table:
+            return table
+        from nexomailer_cli.config.preset_filling import with_preset
+
         table, complaint = with_preset(table)
         if complaint:
             self._say((*path, "preset"), complaint)

@@ -28,9 +28,11 @@ _DOMAIN: Final = re.compile(rf"(?![0-9.]+\Z){_LABEL}(?:\.{_LABEL})*+")
 _PLAIN: Final = re.compile(
     rf"(?=[^@]{{1,{MAX_LOCAL}}}@)[{_ATEXT}]++(?:\.[{_ATEXT}]++)*+@{_DOMAIN.pattern}"
 )
-_UTEXT: Final = rf"\x80-\U0010ffff{_ATEXT}"  # RFC 6531 section 3.3
-_LOCAL: Final = re.compile(rf"[{_UTEXT}]++(?:\.[{_UTEXT}]++)*+")
-_LOCAL_BAD: Final = re.compile(rf"[^.{_UTEXT}]")
+# What is neither a dot nor the UTF-8 atext of RFC 6531 section 3.3. The class that it leaves
+# out, up to U+10FFFF, takes the compiler 7 ms at every start.
+_NO_UTEXT: Final = r"\x00-\x20\x7f\"(),:;<>@\[\\\]"
+_LOCAL: Final = re.compile(rf"[^.{_NO_UTEXT}]++(?:\.[^.{_NO_UTEXT}]++)*+")
+_LOCAL_BAD: Final = re.compile(rf"[{_NO_UTEXT}]")
 _QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"'
 # A quoted local part with `@`, `<`, `,` or `\` in it is legal and has no honest use: it is
 # there for the next parser to misread.

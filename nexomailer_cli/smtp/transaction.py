@@ -91,7 +91,8 @@ class Transaction:
         self.is_past_return = False  # whether the end of the content went out
         self.is_done = False
         self._extensions = extensions
-        self._content = b""
+        # Here, so that content which must not go out is refused before a word is said.
+        self._content = command.canonical(mail.content)
         self._recipients: list[Reply | None] = [None] * len(mail.envelope.recipients)
         self._answered = 0
         # The reply that settles the matter for every recipient not refused before.
@@ -100,8 +101,6 @@ class Transaction:
     @property
     def content(self) -> bytes:
         """The content in canonical form, before dot-stuffing."""
-        if not self._content:
-            self._content = command.canonical(self.mail.content)
         return self._content
 
     @property

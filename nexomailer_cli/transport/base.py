@@ -63,7 +63,15 @@ class Waiting:
     recipients: int
 
 
-Event = Said | Attempted | PastReturn | Waiting
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Something that was asked for and that this provider's server does not offer."""
+
+    provider: str
+    what: str
+
+
+Event = Said | Attempted | PastReturn | Waiting | Withheld
 Observer = Callable[[Event], None]
 
 

@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_reusable(self) -> bool:
         """Whether another mail may be sent here."""
-        return self._fault is None and self._pipeline.is_reusable
+        return self._fault is None and self._pipeline.is_reusable and not self._wire.is_closing()
 
     async def send(self, mail: Mail) -> tuple[Disposition, ...]:
         """Hand `mail` over; return the verdict on each recipient.
@@ -72,17 +72,18 @@ class Connection(asyncio.Protocol):
             await self._converse(transaction)
         except TransportError as error:
             self.abort()
-            if not transaction.is_past_return:
+            # A server may say its last word and hang up in one breath: the word counts.
+            if not (transaction.is_past_return or transaction.is_done):
                 raise
             return tuple(_explained(each, error) for each in transaction.dispositions())
-        except asyncio.CancelledError:
+        except BaseException:  # being cancelled, or an observer that cannot go on
             self.abort()
             raise
         return transaction.dispositions()
 
     async def _converse(self, transaction: Transaction) -> None:
         while not transaction.is_done:
-            await self._write_all()
+            await self._write_all(transaction)
             if not transaction.is_done:
                 await self._wait(self._reply_seconds(transaction))
 
@@ -91,14 +92,23 @@ class Connection(asyncio.Protocol):
             return self._limits.end_for(len(transaction.content))
         return self._limits.reply
 
-    async def _write_all(self) -> None:
-        while (write := self._pipeline.next_write()) is not None:
+    async def _write_all(self, transaction: Transaction) -> None:
+        while self._fault is None and (write := self._pipeline.next_write()) is not None:
             if write.ends:
                 self._observer(PastReturn(self._provider))
             self._tell(write)
             self._wire.write(write.data)
-            while self._is_paused and not write.ends:
-                await self._wait(self._limits.write_for(len(write.data)))
+            if not (write.ends or write.expects):
+                await self._leave(write, transaction)
+
+    async def _leave(self, write: Write, transaction: Transaction) -> None:
+        """Wait until a piece of content has left us, or is not wanted any more."""
+        while self._is_paused and not transaction.is_done:
+            await self._wait(self._limits.write_for(len(write.data)))
+        # A write that failed is told in the loop's next turn, over TLS in the one after:
+        # the end of content whose middle was lost must not count as sent.
+        for _ in range(2):
+            await asyncio.sleep(0)
 
     async def _wait(self, seconds: float) -> None:
         """Wait until something has happened; raise TransportError for a fault or a time-out."""
@@ -134,6 +144,8 @@ class Connection(asyncio.Protocol):
         try:
             answers = self._pipeline.receive(data)
         except ProtocolError as error:
+            # The reader does not know what was asked.
+            error.phase = error.phase or self._pipeline.awaiting or Phase.CONTENT
             self._fault = error
             answers = []
         for _, reply in answers:

@@ -7,6 +7,7 @@ time-out; a half-configured IPv6 then costs every message that wait.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -41,6 +42,11 @@ async def dial(host: str, port: int) -> socket.socket:
 
 
 async def _resolve(host: str, port: int) -> Sequence[Any]:
+    # An address needs no resolver, nor the thread that it runs in.
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError, ValueError):
+            socket.inet_pton(family, host)
+            return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
     return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 

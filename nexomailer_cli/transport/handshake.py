@@ -93,6 +93,9 @@ class Handshake:
         try:
             return await self._open()
         except BaseException:
+            if self._client.transport is not None:
+                # A polite end of TLS waits half a minute for a peer that is stuck.
+                self._wire.abort()
             self._client.close()
             raise
 

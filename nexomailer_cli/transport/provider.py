@@ -22,7 +22,7 @@ from nexomailer_cli.smtp.outcome import (
     summary,
 )
 from nexomailer_cli.smtp.transaction import obstacle
-from nexomailer_cli.transport.base import Attempted, Observer, unobserved
+from nexomailer_cli.transport.base import Attempted, Observer, Withheld, unobserved
 from nexomailer_cli.transport.connection import Connection
 from nexomailer_cli.transport.handshake import Handshake, Terms
 
@@ -82,8 +82,10 @@ class ProviderTransport:
             attempts.append(attempt)
             told |= {each.recipient: each for each in dispositions}
             waiting, is_spoilt = _again(mail, told, dispositions)
-            sessions += is_spoilt
-        rest = dispositions[-1]
+            if is_spoilt:
+                sessions += 1
+                await self.aclose()  # after a 503 it may still be open
+        rest = _stopper(dispositions)
         return Outcome(
             tuple(
                 told.get(recipient) or dataclasses.replace(rest, recipient=recipient)
@@ -117,12 +119,14 @@ class ProviderTransport:
         batch = mail.only(mail.envelope.recipients[:most])
         if reason := obstacle(batch, connection.extensions):
             return _unfit(batch, reason)
+        if mail.envelope.notify and not connection.extensions.dsn:
+            self._observer(Withheld(self.name, "delivery reports (DSN)"))
         dispositions = await connection.send(batch)
         return tuple(map(self._judged, dispositions))
 
     async def _connected(self) -> Connection:
         if self._off is not None:
-            raise self._off
+            raise self._off.with_traceback(None)  # or it grows with every mail
         if self._connection is not None and self._connection.is_reusable:
             return self._connection
         await self.aclose()
@@ -246,6 +250,12 @@ def _again(
         if recipient not in told or _scope(told[recipient]) in wanted
     )
     return waiting, Scope.SESSION in scopes
+
+
+def _stopper(dispositions: tuple[Disposition, ...]) -> Disposition:
+    """Return what kept the provider from those whom it was not asked about."""
+    stops = {Scope.PROVIDER, Scope.SESSION}
+    return next((each for each in dispositions if _scope(each) in stops), dispositions[-1])
 
 
 def _scope(disposition: Disposition) -> Scope | None:

@@ -90,7 +90,7 @@ class RetryTransport:
         while due:
             await self._sleep_until_due(due)
             now = self._clock.now()
-            ready = tuple(r for r in mail.envelope.recipients if due.get(r, until) <= now)
+            ready = tuple(r for r in mail.envelope.recipients if due.get(r, float("inf")) <= now)
             outcome = await self._transport.send(mail.only(ready))
             tries += 1
             attempts += outcome.attempts

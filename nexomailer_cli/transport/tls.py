@@ -31,7 +31,8 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     _load("ca_file", tls.ca_file, lambda: _trust(context, tls.ca_file))
     if tls.cert_file:
         cert, key = tls.cert_file, tls.key_file
-        _load("cert_file", cert, lambda: context.load_cert_chain(cert, key))
+        # Without a password OpenSSL asks for it on the terminal, and no time-out ends that.
+        _load("cert_file", cert, lambda: context.load_cert_chain(cert, key, password=""))
     return context
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nexomailer_cli.cli.app import run
+from nexomailer_cli.cli.run import run
 from nexomailer_cli.config.file import load_config
 from nexomailer_cli.config.secrets import Secret
 from nexomailer_cli.config.settings import Auth, Config

@@ -20,7 +20,7 @@ CONTENT = b"Subject: x\r\n\r\n.body\r\n"
 # More than the kernel's buffers on both sides hold.
 BIG = b"Subject: x\r\n\r\n" + (b"x" * 998 + b"\r\n") * 16_000
 PROMPT = Limits(connect=5.0, reply=5.0, end=5.0)
-HASTY = Limits(connect=0.15, reply=0.15, end=0.15)
+HASTY = Limits(connect=0.12, reply=0.12, end=0.12)
 PASSWORD = Credentials("tim", "tanstaaf")
 
 
@@ -80,8 +80,13 @@ async def connect(
 
 async def until_heard(peer: Peer, verb: str) -> None:
     """Let the loop run until the client has said `verb`."""
+    await eventually(lambda: verb in peer.verbs)
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Let the loop run until something holds of which no event tells."""
     async with asyncio.timeout(5):
-        while verb not in peer.verbs:
+        while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 

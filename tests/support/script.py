@@ -65,6 +65,13 @@ class Deaf:
 
 
 @dataclass(frozen=True)
+class Listen:
+    """Wait for a signal of the test, and read again."""
+
+    signal: asyncio.Event
+
+
+@dataclass(frozen=True)
 class Upgrade:
     """Become a TLS server on this connection."""
 
@@ -100,6 +107,7 @@ Step = (
     | Octets
     | Part
     | Deaf
+    | Listen
     | Upgrade
     | Close
     | Reset
@@ -143,7 +151,7 @@ class _Conversation:
         for step in script:
             await self._do(step)
 
-    async def _do(self, step: Step) -> None:
+    async def _do(self, step: Step) -> None:  # noqa: C901, PLR0912 - a table of the steps
         match step:
             case Expect(prefix):
                 await self._expect(prefix)
@@ -166,6 +174,9 @@ class _Conversation:
                 await self._reader.readexactly(count)
             case Deaf():
                 self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+            case Listen(signal):
+                await signal.wait()
+                self._writer.transport.resume_reading()  # type: ignore[attr-defined]
             case Upgrade():
                 assert self._context is not None
                 await self._writer.start_tls(self._context)

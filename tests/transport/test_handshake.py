@@ -147,9 +147,7 @@ async def test_our_own_address_is_the_last_resort_for_a_name() -> None:
 
 async def test_an_ehlo_name_that_is_an_injection_is_refused() -> None:
     async with scripted((Reply("220 hi"), Hang())) as peer:
-        demand = Terms(
-            host="127.0.0.1", port=peer.port, requires_tls=False, ehlo_name="a\r\nQUIT"
-        )
+        demand = Terms(host="127.0.0.1", port=peer.port, requires_tls=False, ehlo_name="a\r\nQUIT")
         with pytest.raises((MessageError, ValueError)):
             await opened(demand)
     assert peer.heard == []
@@ -371,7 +369,9 @@ def plain(credentials: Credentials) -> str:
     return "AUTH PLAIN " + base64.b64encode(text.encode()).decode()
 
 
-async def test_plain_takes_one_round_trip(server_tls: ServerTls, client_tls: ssl.SSLContext) -> None:
+async def test_plain_takes_one_round_trip(
+    server_tls: ServerTls, client_tls: ssl.SSLContext
+) -> None:
     script = (*secured("AUTH LOGIN PLAIN"), Expect(plain(PASSWORD)), Reply("235 2.7.0 in"))
     async with scripted(script, tls=server_tls()) as peer:
         await opened(terms(peer, tls=client_tls, credentials=PASSWORD))

@@ -1,0 +1,160 @@
+"""Runs the command: in this process, which is quick, or in one of its own, which is real."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from nexomailer_cli.cli.run import run as run_app
+
+COMMAND = (sys.executable, "-W", "error", "-m", "nexomailer_cli")
+CLOSED = "closed"
+TERMINAL = "terminal"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command left behind."""
+
+    stdout: bytes
+    stderr: str
+    exit_status: int
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one JSON object on standard output; anything else there fails."""
+        assert self.stdout.endswith(b"\n"), self
+        assert self.stdout.count(b"\n") == 1, self
+        value = json.loads(self.stdout)
+        assert isinstance(value, dict)
+        assert value["exit_code"] == self.exit_status
+        return value
+
+
+def run(
+    *arguments: str,
+    stdin: bytes | str = TERMINAL,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Result:
+    """Run the command in this process.
+
+    `stdin` is what is piped in, `TERMINAL` (nobody types) or `CLOSED`. `env` is all the
+    environment there is, beside HOME, which is `cwd`.
+    """
+    stdout, stderr = _stream(), _stream()
+    with (
+        contextlib.chdir(cwd or Path.cwd()),
+        _environment(env or {}, cwd),
+        _standard_input(stdin),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        status = run_app(arguments)
+    return Result(_written(stdout), _written(stderr).decode(), int(status))
+
+
+class _Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+def _stream() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace", write_through=True)
+
+
+def _written(stream: io.TextIOWrapper) -> bytes:
+    stream.seek(0)
+    return bytes(stream.buffer.read())
+
+
+@contextlib.contextmanager
+def _standard_input(stdin: bytes | str) -> Iterator[None]:
+    before = sys.stdin
+    after: io.TextIOWrapper | None = None
+    if isinstance(stdin, bytes):
+        after = io.TextIOWrapper(io.BytesIO(stdin), "utf-8")
+    elif stdin == TERMINAL:
+        after = _Terminal(io.BytesIO(), "utf-8")
+    sys.stdin = after  # Python itself puts None where it is closed
+    try:
+        yield
+    finally:
+        sys.stdin = before
+
+
+@contextlib.contextmanager
+def _environment(env: Mapping[str, str], cwd: Path | None) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ |= {"PATH": before["PATH"], "HOME": str(cwd or Path.cwd()), **env}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
+
+
+def run_process(
+    *arguments: str | bytes,
+    stdin: bytes | IO[Any] | int | None = subprocess.DEVNULL,
+    stdout: IO[Any] | int = subprocess.PIPE,
+    stderr: IO[Any] | int = subprocess.PIPE,
+    env: Mapping[str, str] | None = None,
+    cwd: Path,
+) -> Result:
+    """Run the command in a process of its own; `stdin` is bytes, or a file as it is."""
+    piped = stdin if isinstance(stdin, bytes) else None
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        input=piped,
+        stdin=None if isinstance(stdin, bytes) else stdin,
+        stdout=stdout,
+        stderr=stderr,
+        env=environment(env, cwd),
+        cwd=cwd,
+        timeout=20,
+        check=False,
+    )
+    told = (done.stderr or b"").decode("utf-8", "backslashreplace")
+    return Result(done.stdout or b"", told, done.returncode)
+
+
+@contextlib.contextmanager
+def running(
+    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path, stdin: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the command, and kill it at the end if it still runs."""
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL if stdin is None else stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(env, cwd),
+        cwd=cwd,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[bytes]) -> Result:
+    """Wait for the end of a started command."""
+    stdout, stderr = process.communicate(timeout=10)
+    return Result(stdout, stderr.decode(), process.returncode)
+
+
+def environment(env: Mapping[str, str] | None, cwd: Path) -> dict[str, str]:
+    """Return what a process of its own gets."""
+    root = str(Path(__file__).parents[2])
+    kept = {"PATH": os.environ["PATH"], "HOME": str(cwd), "PYTHONPATH": root}
+    return {**kept, **(env or {})}
