@@ -6,6 +6,7 @@ Nothing is connected and no secret resolved here; that happens when a provider i
 from __future__ import annotations
 
 import functools
+import re
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -169,19 +170,26 @@ def _credentials(name: str, auth: Auth, around: Surroundings) -> Credentials:
     return Credentials(auth.user, password=password, method=auth.method or "")
 
 
+# RFC 1123 section 2.1, with a last label that no IPv4 address has.
+_FULL_NAME = re.compile(r"(?:[0-9a-z](?:[0-9a-z-]{0,61}[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
+
+
 def ehlo_name(configured: str | None, sender: str, host: str) -> str:
     """Return the name to greet servers with, `""` where only an address literal is left.
 
     `host` is this machine's own name. It is asked of the kernel, not of DNS, which can take
     seconds to say `localhost`, a name that servers refuse. A name without a dot is no
-    better, so the sender's domain comes next (RFC 5321 section 4.1.4 wants a name that is
-    ours, and no server may refuse mail because it is not the connecting host's).
+    better, so the sender's domain comes next: it is ours as well, and RFC 5321 section 4.1.4
+    lets no server refuse mail because the name is not the connecting host's.
     """
     if configured:
         return configured
-    domain = sender.rpartition("@")[2]
-    for name in (host, domain):
-        labels = name.lower().split(".")
-        if len(labels) > 1 and "localdomain" not in labels and labels[0] != "localhost":
-            return name if name.isascii() and not name.startswith("[") else ""
-    return ""
+    candidates = (host.rstrip("."), sender.rpartition("@")[2])
+    return next(filter(_is_full_name, candidates), "")
+
+
+def _is_full_name(name: str) -> bool:
+    name = name.lower()
+    return _FULL_NAME.fullmatch(name) is not None and not (
+        {"localhost", "localdomain"} & set(name.split("."))
+    )

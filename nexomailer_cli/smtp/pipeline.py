@@ -131,8 +131,7 @@ class Pipeline:
         been answered: then the mail's outcome stands, and only the session is spoilt.
         """
         try:
-            replies = self._reader.receive(data)
-            return [(self._take(reply), reply) for reply in replies]
+            return [(self._take(reply), reply) for reply in self._reader.replies(data)]
         finally:
             if not self._expected and not self._reader.is_empty:
                 self.is_reusable = False

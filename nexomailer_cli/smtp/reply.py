@@ -13,9 +13,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import ProtocolError
 from nexomailer_cli.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # RFC 5321 section 4.5.3.1.5 allows 512 octets; enhanced codes, XOAUTH2 challenges
 # and web links in refusals reach a few kilobytes.
@@ -83,13 +87,23 @@ class ReplyReader:
         Raises ProtocolError when the peer does not speak SMTP, sends a code outside
         2xx-5xx or differing codes in one reply, or passes a limit.
         """
+        return list(self.replies(data))
+
+    def replies(self, data: bytes) -> Iterator[Reply]:
+        """Yield the replies that are now complete, one by one.
+
+        Nonsense behind a reply in the same segment does not take that reply with it: the
+        ProtocolError comes when the iteration gets there.
+        """
         self._buffer += data
         *lines, rest = bytes(self._buffer).split(b"\n")
+        self._buffer[:] = rest
+        for line in lines:
+            reply = self._line(line.removesuffix(b"\r"))
+            if reply is not None:
+                yield reply
         if len(rest) > MAX_LINE_BYTES:
             raise _too_long("line")
-        self._buffer[:] = rest
-        replies = (self._line(line.removesuffix(b"\r")) for line in lines)
-        return [reply for reply in replies if reply is not None]
 
     def _line(self, line: bytes) -> Reply | None:
         self._size += len(line)

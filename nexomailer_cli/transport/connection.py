@@ -179,15 +179,20 @@ class Connection(asyncio.Protocol):
 
     async def aclose(self) -> None:
         """Say QUIT, wait a moment for the answer, and hang up."""
-        if self.is_reusable:
-            self._observer(Said("C", "QUIT"))
-            self._is_parting = True
-            self._wire.write(command.QUIT)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(QUIT_SECONDS):
-                    await asyncio.shield(self._closed)
-        self._wire.abort()
+        try:
+            if self.is_reusable:
+                await self._part()
+        finally:
+            self._wire.abort()
         await self._closed
+
+    async def _part(self) -> None:
+        self._observer(Said("C", "QUIT"))
+        self._is_parting = True
+        self._wire.write(command.QUIT)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(QUIT_SECONDS):
+                await asyncio.shield(self._closed)
 
     def _tell(self, write: Write) -> None:
         if self._observer is unobserved:

@@ -264,6 +264,10 @@ class Handshake:
                 yield
         except TransportError:
             raise
+        except UnicodeError as error:
+            # The codec for internationalised names, which every TLS name passes through.
+            message = f"{printable(self._servername)} is not a host name"
+            raise TransportError(message, phase=self.phase, reason="bad-name") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise broken(error, self.phase) from error
 

@@ -239,7 +239,8 @@ def _again(
 ) -> tuple[tuple[str, ...], bool]:
     """Return who is to be tried again here, and whether it takes a new session."""
     scopes = {each.failure.scope for each in latest if each.failure}
-    if Scope.PROVIDER in scopes:
+    nobody = all(each.failure for each in latest)
+    if Scope.PROVIDER in scopes or (nobody and scopes & _STOPS):
         return (), False
     # Where even the first recipient was one too many, another try would change nothing.
     is_crowd = any(each.failure is None or each.failure.scope is not Scope.CROWD for each in latest)
@@ -252,9 +253,13 @@ def _again(
     return waiting, Scope.SESSION in scopes
 
 
+# What the next batch of recipients would be told as well.
+_STOPS = {Scope.RATE, Scope.QUOTA, Scope.SENDER, Scope.CAPACITY}
+
+
 def _stopper(dispositions: tuple[Disposition, ...]) -> Disposition:
     """Return what kept the provider from those whom it was not asked about."""
-    stops = {Scope.PROVIDER, Scope.SESSION}
+    stops = _STOPS | {Scope.PROVIDER, Scope.SESSION}
     return next((each for each in dispositions if _scope(each) in stops), dispositions[-1])
 
 

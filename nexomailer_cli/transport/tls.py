@@ -30,10 +30,21 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     _load("ca_file", tls.ca_file, lambda: _trust(context, tls.ca_file))
     if tls.cert_file:
-        cert, key = tls.cert_file, tls.key_file
-        # Without a password OpenSSL asks for it on the terminal, and no time-out ends that.
-        _load("cert_file", cert, lambda: context.load_cert_chain(cert, key, password=""))
+        _present(context, tls.cert_file, tls.key_file)
     return context
+
+
+def _present(context: ssl.SSLContext, cert: str, key: str | None) -> None:
+    if key:
+        # OpenSSL does not say which of the two it could not use: the certificate alone first.
+        scratch = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        _load("cert_file", cert, lambda: scratch.load_verify_locations(cafile=cert))
+    # Without a password OpenSSL asks for it on the terminal, and no time-out ends that.
+    _load(
+        "key_file" if key else "cert_file",
+        key or cert,
+        lambda: context.load_cert_chain(cert, key, password=""),
+    )
 
 
 def _trust(context: ssl.SSLContext, ca_file: str | None) -> None:

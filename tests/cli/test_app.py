@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from nexomailer_cli import __version__
-from nexomailer_cli.cli import app, request
+from nexomailer_cli.cli import request
+from nexomailer_cli.cli import run as room
 from nexomailer_cli.cli.app import COMMANDS
 from tests.support.beside import peer
 from tests.support.providers import configure, provider
@@ -121,15 +122,8 @@ def test_an_interrupt_has_its_own_status_wherever_it_comes(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app, "app", interrupted)
+    monkeypatch.setattr(room, "_dispatch", interrupted)
     assert run("send", cwd=tmp_path).exit_status == 130
-
-
-def test_a_command_that_just_returns_has_done_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(app, "app", lambda *_, **__: None)
-    assert run("send", cwd=tmp_path).exit_status == 0
 
 
 def test_in_process_the_version_is_a_result(tmp_path: Path) -> None:
@@ -169,10 +163,10 @@ def test_a_full_disk_under_the_results_is_an_error(
 @needs_full
 @pytest.mark.parametrize("arguments", [("send", *DRY), ("send", "--help")])
 def test_in_process_a_full_disk_is_an_error(
-    tmp_path: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    arguments: tuple[str, ...],
 ) -> None:
     with FULL.open("w") as full, contextlib.redirect_stdout(full):
-        status = app.run(arguments)
+        status = room.run(arguments)
     assert status == 73
 
 

@@ -175,8 +175,12 @@ def test_while_composing_there_is_little_to_tell(
 
 
 def test_a_question_ends_with_the_first_key() -> None:
+    def pressing(label: str) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return label
+
     async def asking() -> None:
-        interruptible(lambda _: str(signal.raise_signal(signal.SIGINT)))("password: ")
+        interruptible(pressing)("password: ")
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):

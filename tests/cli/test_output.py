@@ -97,7 +97,7 @@ def test_nobody_to_tell_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_reader_who_has_gone_is_no_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, "w") as gone:
+    with os.fdopen(writer, "w", buffering=1) as gone:
         monkeypatch.setattr(sys, name, gone)
         Output().result("nobody")
         Output().note("nobody")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nexomailer_cli.cli.request import NOTIFY, compose_mail, draft_of, notify_of
+from nexomailer_cli.cli.send_options import SendOptions
 from nexomailer_cli.config.settings import Defaults
 from nexomailer_cli.errors import MessageError, UsageError
 from tests.cli.conftest import parsed

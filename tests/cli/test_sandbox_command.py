@@ -15,8 +15,8 @@ from threading import Thread, get_ident
 import pytest
 
 from nexomailer_cli.cli import sandbox as command
-from nexomailer_cli.cli.run import run
 from nexomailer_cli.cli.exit_status import ExitStatus
+from nexomailer_cli.cli.run import run
 from nexomailer_cli.config.file import load_config
 from nexomailer_cli.config.secrets import Secret
 from nexomailer_cli.sandbox.reception import Captured

@@ -426,5 +426,5 @@ def test_the_embedded_sandbox_shows_odd_messages_too(tmp_path: Path, case: str) 
         "character set": "| hi\n",
         "message-id": "Message-ID: <\n",
         "long": "more lines\n",
-        "no body": "image/png “a.png”, 3 octets\n",
+        "no body": "image/png “a.png”, 4 octets\n",
     }[case] in result.stderr

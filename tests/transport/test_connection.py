@@ -489,7 +489,6 @@ async def test_more_after_the_answer_than_the_answer_spoils_the_session_only() -
     assert disposition.verdict is Verdict.ACCEPTED
 
 
-@pytest.mark.xfail(reason="the reader drops whole replies that precede nonsense in one segment")
 @pytest.mark.parametrize("end", [b"250 queued", b"554 5.7.1 spam"])
 async def test_nonsense_behind_the_answer_does_not_take_it_away(end: bytes) -> None:
     script = until("grouped", Phase.END, Raw(end + b"\r\n<html>\r\n"), Hang())

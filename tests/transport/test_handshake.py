@@ -16,6 +16,7 @@ from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.transport.base import Event, Said
 from nexomailer_cli.transport.handshake import Handshake, Session, Terms
 from nexomailer_cli.transport.limits import Limits
+from tests.support.account import until_heard
 from tests.support.script import (
     Blank,
     Close,
@@ -539,8 +540,7 @@ async def test_the_transcript_has_every_line_and_no_secret() -> None:
 async def test_being_cancelled_closes_the_connection() -> None:
     async with scripted((Reply("220 hi"), Expect("EHLO"), Hang())) as peer:
         task = asyncio.create_task(Handshake(terms(peer), PROMPT).open())
-        while not peer.heard:
-            await asyncio.sleep(0.001)
+        await until_heard(peer, "EHLO")
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -300,7 +300,6 @@ async def test_a_lost_batch_is_unknown_and_the_others_go_on() -> None:
     assert peer.connections == 2
 
 
-@pytest.mark.xfail(reason="a provider that says 'slower' is asked again for each batch")
 async def test_a_provider_that_is_throttling_is_not_asked_for_the_other_batches() -> None:
     script = (
         *greeting("PIPELINING", "LIMITS RCPTMAX=2"),
@@ -472,7 +471,6 @@ async def test_a_server_that_is_stuck_in_tls_leaves_no_socket(
     assert outcome.attempts[0].phase is Phase.EHLO
 
 
-@pytest.mark.xfail(reason="the codec's UnicodeError goes through, and the socket stays open")
 async def test_a_name_that_tls_cannot_use_is_an_outcome(
     server_tls: ServerTls, client_tls: ssl.SSLContext
 ) -> None:

@@ -89,7 +89,6 @@ def test_a_key_of_another_certificate_is_refused(
     assert "mismatch" in words.lower()
 
 
-@pytest.mark.xfail(reason="a fault of the key file is reported as one of the certificate's")
 @pytest.mark.parametrize("content", [None, b"garbage"])
 def test_a_key_file_that_cannot_be_used_is_named_with_its_key(
     content: bytes | None, client: tuple[str, str], tmp_path: Path
