@@ -6,12 +6,6 @@ import sys
 
 def main() -> None:
     """Run the command line; never returns."""
-    if sys.argv[1:] == ["--version"]:
-        # Without Typer, whose import is most of what would be waited for.
-        from nexomailer_cli import __version__
-
-        sys.stdout.write(f"nexomailer {__version__}\n")
-        sys.exit(0)
     # Starting up makes some 100,000 objects that all stay: to look through them for
     # garbage takes 7 ms, and 20 more at the end.
     gc.set_threshold(100_000, 50, 50)

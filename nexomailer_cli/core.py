@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 import re
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.smtp.auth import Credentials
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.transport.provider import Account
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class Wishes(Struct, frozen=True, kw_only=True):
     """What one run wants of its transport.
 
     `provider` names the only one to use. `deadline` is a moment on the event loop's clock,
@@ -41,8 +41,7 @@ class Wishes:
     retry_for: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """What secrets may be resolved from, and who listens.
 
     `prompt` asks a person, `warn` is told what is careless about a secret.

@@ -18,8 +18,9 @@ became of each recipient is another (`smtp.outcome.Outcome`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from nexomailer_cli.smtp.reply import Reply
@@ -40,8 +41,7 @@ class UsageError(NexomailerError):
     """The command line asks for something that makes no sense."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One mistake in a configuration: where it stands, and what to do about it."""
 
     message: str

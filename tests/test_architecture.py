@@ -42,11 +42,11 @@ KEEPERS = {
     "minijinja": {"message/template"},
     "markdown_it": {"message/markdown"},
     "idna": {"message/idn"},
-    "msgspec": {"config", "cli"},
     "tomli_w": {"cli"},
 }
 
-# smtp/ is values and state: nothing that reads, waits, or knows the time.
+# smtp/ is values and state: nothing that reads, waits, or knows the time. msgspec makes its
+# values, in a fiftieth of the time that a dataclass takes at every start.
 UNKNOWN_TO_SMTP = {
     *("asyncio", "socket", "ssl", "select", "time", "datetime", "random", "secrets", "os"),
     *("pathlib", "io", "subprocess", "threading", "logging", "email", "json"),
@@ -54,7 +54,7 @@ UNKNOWN_TO_SMTP = {
 
 HEAVY = (
     *("aiohappyeyeballs", "aiosmtpd", "aiosmtplib", "asyncio", "cryptography", "email"),
-    *("idna", "jinja2", "markdown_it", "minijinja", "msgspec", "rich", "sqlite3", "ssl", "tomllib"),
+    *("idna", "jinja2", "markdown_it", "minijinja", "rich", "sqlite3", "ssl", "tomllib"),
 )
 
 MAX_FILE_LINES = 300
@@ -118,7 +118,7 @@ def test_a_library_is_known_to_its_keepers_only(path: Path) -> None:
 def test_smtp_is_sealed(path: Path) -> None:
     modules = {module.partition(".")[0] for module in imported(path)}
     assert not modules & UNKNOWN_TO_SMTP
-    assert modules <= set(sys.stdlib_module_names) | {"nexomailer_cli"}
+    assert modules <= set(sys.stdlib_module_names) | {"nexomailer_cli", "msgspec"}
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=place)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nexomailer_cli.cli.sources import decoded, read_stdin, stdin_is_piped
 from nexomailer_cli.errors import UsageError
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.cli.filling import Filling
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """The text and the HTML of a message."""
 
     text: str | None

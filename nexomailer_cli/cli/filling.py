@@ -6,8 +6,9 @@ stands in braces is touched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, structs
 
 from nexomailer_cli.cli import sources
 from nexomailer_cli.errors import AddressError, UsageError
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.message.template import Kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filling:
+class Filling(Struct, frozen=True, kw_only=True):
     """The texts of a message, with all values in their places.
 
     `markdown` is the source of the HTML part, in which values mean themselves and no markup;
@@ -102,14 +102,14 @@ def _from_template(options: SendOptions, path: str, values: dict[str, Any]) -> F
     filling = _with_headers(headers, path)
     if options.subject is not None:
         subject = _rendered(options.subject, "--subject", "text", values)
-        filling = replace(filling, subject=subject)
+        filling = structs.replace(filling, subject=subject)
     match file.kind:
         case "markdown":
-            return replace(filling, markdown=body, plain_markdown=text)
+            return structs.replace(filling, markdown=body, plain_markdown=text)
         case "html":
-            return replace(filling, html=body, text=text)
+            return structs.replace(filling, html=body, text=text)
         case "text":
-            return replace(filling, text=body)
+            return structs.replace(filling, text=body)
 
 
 _OWN = {"from", "to", "cc", "bcc", "reply-to", "subject", "attachment"}

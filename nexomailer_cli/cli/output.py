@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nexomailer_cli.errors import OutputError
 
@@ -16,8 +17,7 @@ UNWRITABLE = "cannot write to standard output"
 _STYLES = {"error": "31;1", "warning": "33", "good": "32", "faint": "2"}
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """Where words go, and how loudly. Texts are harmless when they come here."""
 
     verbose: bool = False

@@ -38,6 +38,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
+    if list(arguments) == ["--version"]:
+        from nexomailer_cli import __version__
+
+        _output(arguments).result(f"nexomailer {__version__}")
+        return ExitStatus.OK
     from nexomailer_cli.cli.shortcut import straight
 
     if request := straight(arguments):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error, of_outcome
 from nexomailer_cli.cli.request import compose_mail
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.core import Wishes
     from nexomailer_cli.smtp.envelope import Mail
 
+LONGEST_SECONDS = 366 * 86400.0
 MOST_NAMED = 10  # recipients in a line for people
 
 
@@ -84,8 +86,7 @@ def _configuration(
         yield config
 
 
-@dataclass(frozen=True, slots=True)
-class _Patience:
+class _Patience(Struct, frozen=True):
     """How long to wait, in seconds; `None` where nobody said."""
 
     deadline: float | None
@@ -127,9 +128,12 @@ def _seconds(value: str | None, option: str) -> float | None:
     from nexomailer_cli.config.duration import parse_duration
 
     try:
-        return parse_duration(value, bare="s")
+        seconds = parse_duration(value, bare="s")
     except ValueError as error:
         raise UsageError(f"{option}: “{printable(value)}”: {error}") from error
+    if seconds > LONGEST_SECONDS:
+        raise UsageError(f"{option}: “{printable(value[:20])}”: nobody waits longer than a year")
+    return seconds
 
 
 def _deliver(

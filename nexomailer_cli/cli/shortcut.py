@@ -8,7 +8,6 @@ Typer's own.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from nexomailer_cli.cli.everywhere import Globals
@@ -60,14 +59,14 @@ def straight(arguments: Sequence[str]) -> tuple[SendOptions, Globals] | None:
 def _table() -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield each option with its attribute and kind: `bool`, `one` or `many`."""
     for block in (SendOptions, Globals):
-        for field in fields(block):
-            kind = {"bool": "bool", "tuple[str, ...]": "many"}.get(str(field.type), "one")
-            for name in option_names(field.name):
-                yield name, (field.name, kind)
+        for attribute, annotation in block.__annotations__.items():
+            kind = {"bool": "bool", "tuple[str, ...]": "many"}.get(annotation, "one")
+            for name in option_names(attribute):
+                yield name, (attribute, kind)
 
 
 def _built(values: dict[str, Any]) -> tuple[SendOptions, Globals]:
-    everywhere = {field.name for field in fields(Globals)} & values.keys()
+    everywhere = Globals.__annotations__.keys() & values.keys()
     return (
         SendOptions(**{name: value for name, value in values.items() if name not in everywhere}),
         Globals(**{name: values[name] for name in everywhere}),

@@ -36,6 +36,8 @@ def read_text(value: str, option: str) -> str:
 
 def read_file(path: str) -> bytes:
     """Return a file's octets; raise InputError naming it."""
+    if not path:
+        raise InputError("a file is to be read, but its name is empty")
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_OCTETS + 1)

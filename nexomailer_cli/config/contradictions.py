@@ -7,8 +7,9 @@ no file and no line: a contradiction names the keys that it stands between.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from nexomailer_cli.config.settings import (
     IMPLICIT_TLS_PORTS,
@@ -35,8 +36,7 @@ _EHLO_NAME = re.compile(r"[!-~]+")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
 
 
-@dataclass(frozen=True, slots=True)
-class Contradiction:
+class Contradiction(Struct, frozen=True):
     """What is wrong, and where it is shown.
 
     `where` is a path of attribute names from the block on. `between` are the

@@ -7,12 +7,11 @@ example's test. Knows nothing of values beyond their types and bounds.
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
-from msgspec import NODEFAULT, Meta
+from msgspec import NODEFAULT, Meta, Struct
 
 from nexomailer_cli.config.settings import (
     Auth,
@@ -35,8 +34,7 @@ BLOCKS: dict[type[msgspec.Struct], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """One key of a block: what it is called and what it takes.
 
     `kind` is the bare type, `annotation` the one with bounds. `spellings` are all

@@ -6,17 +6,17 @@ Looks services up by name; what a configuration makes of one is not decided here
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 _REGION = "<region>"
 _REGION_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
+class Preset(Struct, frozen=True):
     """A known service. `user` is empty where every customer has another one."""
 
     host: str

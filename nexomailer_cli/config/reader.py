@@ -7,10 +7,10 @@ Knows no TOML syntax, and of the file system only whether a certificate is there
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_origin
 
 import msgspec
+from msgspec import Struct
 
 from nexomailer_cli.config.contradictions import contradictions
 from nexomailer_cli.config.keys import Key, keys_of, stand_in, stand_in_for
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     Table = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Scope:
+class _Scope(Struct, frozen=True):
     """A block while it is read: where it stands, and what has been seen of it.
 
     `names` are the names of all attributes as the file spells them, `given` and
@@ -33,12 +32,11 @@ class _Scope:
 
     path: KeyPath
     names: dict[str, str]
-    given: set[str] = field(default_factory=set)
-    wrong: set[str] = field(default_factory=set)
+    given: set[str] = set()
+    wrong: set[str] = set()
 
 
-@dataclass(slots=True)
-class Reader:
+class Reader(Struct):
     """Reads one configuration and collects what is wrong with it.
 
     `path` is the file's, for the record. A mistake is where it stands, and what to
@@ -47,8 +45,8 @@ class Reader:
 
     source: Source
     path: str | None = None
-    mistakes: list[tuple[KeyPath, str]] = field(default_factory=list)
-    _scopes: dict[KeyPath, _Scope] = field(default_factory=dict)
+    mistakes: list[tuple[KeyPath, str]] = []
+    _scopes: dict[KeyPath, _Scope] = {}
 
     def read(self, table: Table) -> Config:
         """Return the configuration; of no use if there are `mistakes` afterwards."""

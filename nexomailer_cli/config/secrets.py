@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
+
+from msgspec import Struct
 
 from nexomailer_cli.config.variables import VariableError, expand
 from nexomailer_cli.errors import Problem, SecretError
@@ -29,8 +30,7 @@ MAX_SECRET_BYTES = 64 * 1024
 _MOUNTED_BY_THE_RUNTIME = "/run/secrets/"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Secret:
+class Secret(Struct, frozen=True):
     """Where a secret comes from.
 
     `parts` is, by `kind`: the text itself, a variable's name, a file's path, a

@@ -6,11 +6,11 @@ people and quotes no value that could be a secret.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from nexomailer_cli.config.duration import parse_duration
 from nexomailer_cli.config.secret_value import beside, read_secret
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.config.keys import Key
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where values come from.
 
     Relative paths start from `base`, the file's directory. `is_typeless` says that

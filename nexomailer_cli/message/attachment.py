@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Together, in octets. Base64 adds a third; no large provider takes more than 150 MB.
 MAX_OCTETS = 100_000_000
 
+# PATH_MAX on Linux: a path that is cut short does not say which file is meant.
+MAX_PATH = 4096
+
 _TYPED = re.compile(r"(.+):([A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)", re.DOTALL)
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -185,7 +188,7 @@ def _read(path: Path, max_octets: int) -> bytes:
         with os.fdopen(os.open(path, _FLAGS), "rb") as file:
             return _whole(path, file, max_octets)
     except OSError as error:
-        raise InputError(f"attachment {shown(str(path))}: {error.strerror}") from error
+        raise InputError(f"attachment {shown(str(path), MAX_PATH)}: {error.strerror}") from error
 
 
 def _whole(path: Path, file: BinaryIO, max_octets: int) -> bytes:
@@ -193,17 +196,17 @@ def _whole(path: Path, file: BinaryIO, max_octets: int) -> bytes:
     _require_regular(path, before)
     if before.st_size > max_octets:
         raise MessageError(
-            f"attachment {shown(str(path))}: its {before.st_size:,} bytes are more than the "
-            f"{max_octets:,} that are left for attachments"
+            f"attachment {shown(str(path), MAX_PATH)}: its {before.st_size:,} bytes are more "
+            f"than the {max_octets:,} that are left for attachments"
         )
     content = file.read(before.st_size + 1)
     after = os.fstat(file.fileno())
     if len(content) != before.st_size or before.st_mtime_ns != after.st_mtime_ns:
-        raise InputError(f"attachment {shown(str(path))}: it changed while it was read")
+        raise InputError(f"attachment {shown(str(path), MAX_PATH)}: it changed while it was read")
     return content
 
 
 def _require_regular(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise InputError(f"attachment {shown(str(path))}: it is {kind}, not a file")
+        raise InputError(f"attachment {shown(str(path), MAX_PATH)}: it is {kind}, not a file")

@@ -5,15 +5,15 @@ Only values: nothing here encodes, checks or reads a file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A mailbox: a display name, which may be empty, and an addr-spec (RFC 5322 section 3.4).
 
     `spec` is checked and canonical: its domain consists of A-labels, its local
@@ -25,8 +25,7 @@ class Address:
 
 
 # `weakref_slot`: what is worked out from an attachment is kept as long as the attachment.
-@dataclass(frozen=True, slots=True, weakref_slot=True)
-class Attachment:
+class Attachment(Struct, frozen=True, weakref=True):
     """A file that travels with the message.
 
     With a `content_id` it is an inline part that HTML shows as `cid:…`. Give the same
@@ -39,8 +38,7 @@ class Attachment:
     content_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(Struct, frozen=True, kw_only=True):
     """Everything that decides what a message will look like.
 
     `text`, `html` and the header values are Unicode with any line ends.

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
+
+from msgspec import Struct
 
 from nexomailer_cli.errors import MessageError
 from nexomailer_cli.message.characters import shown
@@ -36,8 +37,7 @@ _CONTENT_ID: Final = re.compile(r"[!-;=?-~]{1,200}")
 _COLUMNS: Final = 76  # of base64, RFC 2045 section 6.8
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A body part, ready to be joined: its `Content-` fields, and its body in pieces.
 
     `head` ends each field with CRLF. The pieces of an attachment are shared with every

@@ -8,8 +8,9 @@ Knows nothing of bodies.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
+
+from msgspec import Struct
 
 from nexomailer_cli.errors import AddressError, MessageError
 from nexomailer_cli.message.characters import shown
@@ -36,8 +37,7 @@ _HIDDEN = {"bcc", "resent-bcc"}
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]+>")
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     """A header field: its name in lower case, its value unfolded, and all its octets."""
 
     name: str

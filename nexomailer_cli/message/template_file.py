@@ -7,8 +7,9 @@ becomes of them: values, rows and attachments are somebody else's.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
+
+from msgspec import Struct
 
 from nexomailer_cli.errors import TemplateError
 from nexomailer_cli.message.template import Kind, Template
@@ -47,8 +48,7 @@ _ENDINGS: dict[str, Kind] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateFile:
+class TemplateFile(Struct, frozen=True):
     """What a template file says.
 
     `headers` are in the order of the file, names in their usual spelling. `body` renders to
@@ -62,8 +62,7 @@ class TemplateFile:
     text: Template | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     name: str
     value: str
     line: int
@@ -74,8 +73,7 @@ class _Field:
         return key in _KNOWN or key.startswith(_KNOWN_PREFIXES)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """A header block and what follows it; `line` is the line of the file the body starts at."""
 
     fields: tuple[_Field, ...]

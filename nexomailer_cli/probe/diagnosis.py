@@ -8,9 +8,10 @@ and be shown as a quotation, but never become part of the advice.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, structs
 
 from nexomailer_cli.printable import printable
 
@@ -24,8 +25,7 @@ MAX_TEXT = 2000
 MAX_QUOTED = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What was seen when a conversation failed.
 
     `phase` is a `smtp.outcome.Phase`, `reason` a tag as in `errors.TransportError`,
@@ -42,8 +42,7 @@ class Evidence:
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A diagnosis. `id` is stable; the words are harmless to show, but not to mark up."""
 
     id: str
@@ -65,11 +64,10 @@ def diagnose(evidence: Evidence) -> Finding:
     if finding.temporary or not _is_transient(seen.code):
         return finding
     meaning = f"{finding.meaning} {_table().temporary_note}"
-    return replace(finding, meaning=meaning, temporary=True, exit_status=TEMPORARY)
+    return structs.replace(finding, meaning=meaning, temporary=True, exit_status=TEMPORARY)
 
 
-@dataclass(frozen=True, slots=True)
-class _Condition:
+class _Condition(Struct, frozen=True):
     """What must be so; what is empty may be anything."""
 
     phases: frozenset[str]
@@ -92,8 +90,7 @@ class _Condition:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     id: str
     when: tuple[_Condition, ...]
     title: str
@@ -102,8 +99,7 @@ class _Row:
     exit_status: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
+class _Table(Struct, frozen=True):
     rows: tuple[_Row, ...]
     temporary_note: str
 
@@ -125,7 +121,7 @@ def _is_transient(code: int | None) -> bool:
 
 
 def _harmless(evidence: Evidence) -> Evidence:
-    return replace(
+    return structs.replace(
         evidence,
         reason=printable(evidence.reason),
         enhanced=printable(evidence.enhanced),

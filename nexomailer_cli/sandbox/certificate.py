@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import secrets
 import ssl
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,13 +41,15 @@ LIFETIME = timedelta(days=365)
 LENIENCY = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """A server's certificate and key, and the authority to trust; all PEM."""
 
     authority: bytes
     certificate: bytes
-    key: bytes = field(repr=False)
+    key: bytes
+
+    def __repr__(self) -> str:
+        return "Identity(***)"
 
 
 def make_identity() -> Identity:

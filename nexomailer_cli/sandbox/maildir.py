@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A message in the Maildir, and the identifier that its file's name contains."""
 
     id: str

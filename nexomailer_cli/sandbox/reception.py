@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nexomailer_cli.printable import printable
 from nexomailer_cli.sandbox.conversation import MISSING, AuthResult, LoginPassword
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.sandbox.tricks import Moment, Trick
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
+class Captured(Struct, frozen=True):
     """A message that arrived, with its envelope.
 
     `user` is who signed in, `None` for nobody; `tls` tells whether the connection

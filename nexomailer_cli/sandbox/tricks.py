@@ -7,16 +7,16 @@ several of a kind apart: `reject+anna@sandbox.test`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 DOMAIN = "sandbox.test"
 
 Moment = Literal["mail", "rcpt", "data"]
 
 
-@dataclass(frozen=True, slots=True)
-class Trick:
+class Trick(Struct, frozen=True):
     """What happens to whom, and when.
 
     An empty `reply` leaves the client without an answer. `meaning` is for people.

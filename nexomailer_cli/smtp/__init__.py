@@ -1,1 +1,1 @@
-"""SMTP as values and state. Nothing here does I/O, knows the time, or imports a third party."""
+"""SMTP as values and state. Nothing here does I/O or knows the time."""

@@ -7,8 +7,9 @@ again, and servers lock the account after a few. Sending and the probe share thi
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.printable import printable
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 MAX_CHALLENGES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """Who signs in, and with what.
 
     `token` is an OAuth 2 access token and takes the place of the password. `method` is
@@ -33,9 +33,12 @@ class Credentials:
     """
 
     user: str
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
+    password: str = ""
+    token: str = ""
     method: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.user!r}, ***)"
 
 
 def choose(offered: tuple[str, ...], credentials: Credentials, *, is_private: bool) -> str:

@@ -6,11 +6,10 @@ content apart, and so does everything below this line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct, structs
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """The reverse-path and the forward-paths of one mail.
 
     `sender` may be empty, the null reverse-path of RFC 5321 section 4.5.5.
@@ -24,8 +23,7 @@ class Envelope:
     notify: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(Struct, frozen=True):
     """The mail object of RFC 5321 section 2.3.1: an envelope and its content.
 
     `content` is the finished RFC 5322 message with CRLF line ends, not yet
@@ -40,4 +38,4 @@ class Mail:
         """Return the same mail for some of its recipients."""
         if recipients == self.envelope.recipients:
             return self
-        return replace(self, envelope=replace(self.envelope, recipients=recipients))
+        return structs.replace(self, envelope=structs.replace(self.envelope, recipients=recipients))

@@ -9,9 +9,10 @@ come in as rules; what the RFCs fix is the table below.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import Severity
@@ -36,8 +37,7 @@ class Scope(StrEnum):
     CAPACITY = "capacity"  # the message at this provider, which cannot take its like
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """What failed, and whether it may go away by itself."""
 
     scope: Scope
@@ -57,8 +57,7 @@ class Failure:
         return self.scope is not Scope.RECIPIENT
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A provider's way to say what failed; empty fields match everything."""
 
     scope: Scope

@@ -5,9 +5,10 @@ A refusal is a value here, never an exception.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from nexomailer_cli.smtp.failure import Failure
@@ -51,8 +52,7 @@ class Status(StrEnum):
     FAILED = "failed"  # no server answered about the mail
 
 
-@dataclass(frozen=True, slots=True)
-class Disposition:
+class Disposition(Struct, frozen=True):
     """The verdict on one recipient, with its evidence.
 
     `reply` is the server's answer, or `None` where there was none; `reason` then names
@@ -68,8 +68,7 @@ class Disposition:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """One try to hand a mail to one provider."""
 
     provider: str
@@ -84,8 +83,7 @@ class Attempt:
     text: str = ""  # what happened, in words, harmless to show
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of one mail: exactly one disposition for every recipient."""
 
     dispositions: tuple[Disposition, ...]

@@ -22,8 +22,9 @@ Does no I/O: the connection moves the bytes and watches the clock.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nexomailer_cli.errors import ProtocolError
 from nexomailer_cli.smtp import command
@@ -45,8 +46,7 @@ MAX_EAGER_BYTES = 64 * 1024
 PIECE_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """Bytes for one write, with the replies that they call for.
 
     `commands` and `content_length` say the same for the transcript. With `ends`, these bytes

@@ -11,9 +11,10 @@ Knows nothing about which command a reply belongs to: the pipeline does.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nexomailer_cli.errors import ProtocolError
 from nexomailer_cli.printable import printable
@@ -41,8 +42,7 @@ class Severity(IntEnum):
     PERMANENT = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """One server reply.
 
     `enhanced` is the enhanced mail system status code of RFC 3463, `""` where there

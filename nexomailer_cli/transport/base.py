@@ -7,8 +7,9 @@ they nest. asyncio's transports are called `wire` in this room.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from nexomailer_cli.smtp.envelope import Mail
@@ -33,38 +34,33 @@ class Transport(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """One line of a session, secrets replaced. `speaker` is `C` or `S`."""
 
     speaker: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Attempted:
+class Attempted(Struct, frozen=True):
     """An attempt has ended."""
 
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True)
-class PastReturn:
+class PastReturn(Struct, frozen=True):
     """The end of the content is about to go out: from now on the mail may be delivered."""
 
     provider: str
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """Nothing happens for `seconds`, then the mail is tried again."""
 
     seconds: float
     recipients: int
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
+class Withheld(Struct, frozen=True):
     """Something that was asked for and that this provider's server does not offer."""
 
     provider: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.smtp import command
@@ -217,4 +218,4 @@ class Connection(asyncio.Protocol):
 def _explained(disposition: Disposition, error: TransportError) -> Disposition:
     if disposition.verdict is not Verdict.UNKNOWN:
         return disposition
-    return dataclasses.replace(disposition, reason=error.reason)
+    return structs.replace(disposition, reason=error.reason)

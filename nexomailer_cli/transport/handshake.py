@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
+from msgspec import Struct
 
 from nexomailer_cli.errors import TransportError
 from nexomailer_cli.printable import printable
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.smtp.auth import Conversation, Credentials
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Struct, frozen=True, kw_only=True):
     """What we demand of a session, and what we bring to it.
 
     `tls` is the context, `None` only where TLS is ruled out (`starttls = "never"`).
@@ -62,8 +61,7 @@ class Terms:
         return self.tls is not None and self.tls.verify_mode is ssl.CERT_REQUIRED
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """A session that may send, and the wire it runs on."""
 
     wire: asyncio.Transport
@@ -245,10 +243,14 @@ class Handshake:
     async def _exchange(self, request: Awaitable[object], shown: str) -> Reply:
         """Send one command and return its reply, whatever it says."""
         self._said("C", shown)
-        async with self._bounded(self._limits.reply):
-            # What aiosmtplib makes of the reply does not count; the witness has read it.
-            with contextlib.suppress(aiosmtplib.SMTPResponseException):
-                await request
+        try:
+            async with self._bounded(self._limits.reply):
+                # What aiosmtplib makes of the reply does not count; the witness has read it.
+                with contextlib.suppress(aiosmtplib.SMTPResponseException):
+                    await request
+        except TransportError:
+            self._reading.verify_order(self.phase)  # the better explanation, if it is one
+            raise
         reply = self._reading.take(self.phase)
         # A challenge may hold what the answer is made of.
         for line in [Said("S", "334 ***")] if reply.code == 334 else said_reply(reply):

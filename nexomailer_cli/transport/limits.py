@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 REPLY_SECONDS = 60.0
 # RFC 5321 section 4.5.3.2.6. A client that gives up sooner does not know whether the mail
@@ -12,8 +12,7 @@ END_SECONDS = 600.0
 MIN_BYTES_PER_SECOND = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The time-outs of one provider.
 
     `connect` is for everything up to the greeting. `reply` and `end` are for one whole

@@ -7,8 +7,9 @@ connection, not the mail. What another provider should do is not known here.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from nexomailer_cli.errors import ConfigError, TransportError
 from nexomailer_cli.printable import printable
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
 MAX_SESSIONS = 3
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(Struct, frozen=True, kw_only=True):
     """A provider as a transport sees it.
 
     `terms` resolves secrets and reads certificate files, so it is called when a session is
@@ -88,7 +88,7 @@ class ProviderTransport:
         rest = _stopper(dispositions)
         return Outcome(
             tuple(
-                told.get(recipient) or dataclasses.replace(rest, recipient=recipient)
+                told.get(recipient) or structs.replace(rest, recipient=recipient)
                 for recipient in mail.envelope.recipients
             ),
             tuple(attempts),
@@ -183,7 +183,7 @@ class ProviderTransport:
             return disposition
         failure = classify(disposition.phase, disposition.reply, self._account.rules())
         verdict = Verdict.DEFERRED if failure.is_transient else Verdict.REJECTED
-        return dataclasses.replace(disposition, verdict=verdict, failure=failure)
+        return structs.replace(disposition, verdict=verdict, failure=failure)
 
     def _account_of(
         self,

@@ -24,6 +24,7 @@ LONGEST_SECONDS = 300.0
 # Greylisting servers ask for 1 to 15 minutes; most let the second try in after 5.
 GREYLIST_SECONDS = 300.0
 LONGEST_GREYLIST_SECONDS = 1800.0
+NEVER = float("inf")
 # So that many senders who were put off together do not come back together.
 JITTER = 0.2
 
@@ -96,12 +97,12 @@ class RetryTransport:
             attempts += outcome.attempts
             told |= {each.recipient: each for each in outcome.dispositions}
             due |= {each.recipient: self._due(each, tries) for each in outcome.dispositions}
-            due = {recipient: at for recipient, at in due.items() if at <= until}
+            due = {recipient: at for recipient, at in due.items() if at <= until and at < NEVER}
         return Outcome(tuple(told[r] for r in mail.envelope.recipients), tuple(attempts))
 
     def _due(self, disposition: Disposition, tries: int) -> float:
         delay = retry_delay(disposition, tries, self._random)
-        return float("inf") if delay is None else self._clock.now() + delay
+        return NEVER if delay is None else self._clock.now() + delay
 
     async def _sleep_until_due(self, due: dict[str, float]) -> None:
         soonest = min(due.values())

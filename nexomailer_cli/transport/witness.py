@@ -70,6 +70,11 @@ class Witness(asyncio.Protocol):
             raise surplus(phase)
         return self._replies.pop()
 
+    def verify_order(self, phase: Phase) -> None:
+        """Raise ProtocolError if the server has already said more than one reply."""
+        if self._error or len(self._replies) > 1 or (self._replies and not self._reader.is_empty):
+            self.take(phase)
+
     def verify_silence(self, phase: Phase) -> None:
         """Raise ProtocolError if the server said anything without being asked."""
         if self._error or self._replies or not self._reader.is_empty:

@@ -14,6 +14,7 @@ from nexomailer_cli import __version__
 from nexomailer_cli.cli import request
 from nexomailer_cli.cli import run as room
 from nexomailer_cli.cli.app import COMMANDS
+from tests.cli.conftest import Post
 from tests.support.beside import peer
 from tests.support.providers import configure, provider
 from tests.support.run import CLOSED, run, run_process
@@ -168,6 +169,21 @@ def test_in_process_a_full_disk_is_an_error(
     with FULL.open("w") as full, contextlib.redirect_stdout(full):
         status = room.run(arguments)
     assert status == 73
+
+
+@needs_full
+def test_in_process_a_lost_report_says_what_became_of_the_mail(post: Post) -> None:
+    before = len(post.sandbox.captured)
+    with FULL.open("w") as full:
+        result = run(
+            *("send", "--json", "--from", "a@a.test", *LETTER),
+            env=post.env,
+            cwd=post.folder,
+            stdout=full,
+        )
+    assert result.exit_status == 73
+    assert result.stderr.endswith("; the mail itself: accepted\n")
+    assert len(post.sandbox.captured) == before + 1
 
 
 @needs_full

@@ -13,10 +13,9 @@ from nexomailer_cli.cli.exit_status import ExitStatus, of_error
 from nexomailer_cli.errors import TransportError
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.transport import handshake
-from tests.cli.test_interrupt import wait_for
 from tests.support.beside import peer
 from tests.support.providers import configure, provider
-from tests.support.run import ended, run, running
+from tests.support.run import ended, run, running, wait_for
 from tests.support.script import (
     GOODBYE,
     Close,

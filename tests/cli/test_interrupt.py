@@ -10,7 +10,6 @@ import contextlib
 import os
 import pty
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from nexomailer_cli.cli.delivery import interruptible
 from nexomailer_cli.cli.output import Output
 from tests.support.beside import peer
 from tests.support.providers import configure, provider
-from tests.support.run import Result, ended, run, running
+from tests.support.run import Result, ended, run, running, wait_for
 from tests.support.script import (
     GOODBYE,
     Content,
@@ -38,17 +37,6 @@ ENVELOPE: Script = (
     *(Expect("MAIL"), Reply("250 ok"), Expect("RCPT"), Reply("250 ok")),
     *(Expect("DATA"), Reply("354 go on"), Content()),
 )
-
-
-def wait_for(process: subprocess.Popen[bytes], words: str) -> str:
-    """Read what the command tells until it has said `words`."""
-    assert process.stderr is not None
-    told = ""
-    while words not in told:
-        line = process.stderr.readline().decode()
-        assert line, told
-        told += line
-    return told
 
 
 def interrupted(folder: Path, script: Script, *options: str, at: str) -> Result:

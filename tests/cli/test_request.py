@@ -79,6 +79,8 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "two senders": (("--text", "x", "--from", "a@a.test, b@b.test"), 2, "--from: "),
     "dsn": (("--text", "x", "--dsn", "always"), 2, "--dsn: “always”"),
     "retry": (("--text", "x", "--retry-for", "-1s"), 2, "--retry-for: “-1s”"),
+    "no end": (("--text", "x", "--retry-for", "9" * 400), 2, "longer than a year"),
+    "no file name": (("--text", "@"), 66, "its name is empty"),
     "no time": (("--text", "x", "--deadline", "0"), 2, "--deadline: nothing can be sent"),
 }
 

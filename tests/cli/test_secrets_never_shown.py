@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.beside import peer
 from tests.support.providers import configure, provider
-from tests.support.run import Result, ended, run, running
+from tests.support.run import Result, ended, run, running, wait_for
 from tests.support.script import (
     GOODBYE,
     Expect,
@@ -115,9 +115,7 @@ def test_a_process_list_does_not_show_it(tmp_path: Path) -> None:
         configure(tmp_path, provider("main", server, **PASSWORD))
         env = {"THE_SECRET": SECRET}
         with running(*LETTER, "-v", "--deadline", "5s", env=env, cwd=tmp_path) as process:
-            assert process.stderr is not None
-            while b"C: AUTH PLAIN ***" not in process.stderr.readline():
-                pass
+            wait_for(process, "C: AUTH PLAIN ***")
             line = Path(f"/proc/{process.pid}/cmdline").read_bytes()
             process.terminate()
             ended(process)

@@ -213,6 +213,15 @@ def test_delivery_reports_are_asked_for(tmp_path: Path, option: str, mail: str, 
     assert server.heard[1:3] == [f"MAIL FROM:<aenne@a.test>{mail}", f"RCPT TO:<b@b.test>{rcpt}"]
 
 
+def test_delivery_reports_that_nobody_offers_are_told(tmp_path: Path) -> None:
+    with peer([*greeting(), *transaction(), *GOODBYE]) as server:
+        configure(tmp_path, provider("main", server))
+        result = run("send", "--to", "b@b.test", "--text", "x", "--dsn", "delay", cwd=tmp_path)
+    assert result.exit_status == 0
+    assert result.stderr == "warning: main: the server does not offer delivery reports (DSN)\n"
+    assert server.heard[2] == "RCPT TO:<b@b.test>"
+
+
 def test_a_template_with_values(post: Post) -> None:
     letters = post.folder / "letters"
     letters.mkdir()
@@ -363,6 +372,15 @@ def test_the_embedded_sandbox_needs_no_configuration(tmp_path: Path) -> None:
     assert "arrived over TLS, signed in as sandbox" in result.stderr
     assert "from <sender@sandbox.test> to b@b.test" in result.stderr
     assert "| hé" in result.stderr
+
+
+def test_the_embedded_sandbox_shows_every_part(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"1,2\n")
+    options = ("--html", "<p>hé</p>", "--attach", "a.csv")
+    result = run("send", "--sandbox", "--to", "b@b.test", *options, cwd=tmp_path)
+    parts = [line.split(",")[0].strip() for line in result.stderr.splitlines()[-3:]]
+    assert parts == ["text/plain", "text/html", "text/csv “a.csv”"]
+    assert "  | hé\n" in result.stderr
 
 
 def test_the_embedded_sandbox_takes_the_place_of_all_providers(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.policy
 import re
-from dataclasses import replace
 from datetime import datetime, timezone
 from email.parser import BytesParser
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from nexomailer_cli.errors import AddressError, MessageError
 from nexomailer_cli.message.address import parse_address, parse_addresses

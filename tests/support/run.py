@@ -44,22 +44,24 @@ def run(
     stdin: bytes | str = TERMINAL,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    stdout: io.TextIOWrapper | None = None,
 ) -> Result:
     """Run the command in this process.
 
     `stdin` is what is piped in, `TERMINAL` (nobody types) or `CLOSED`. `env` is all the
-    environment there is, beside HOME, which is `cwd`.
+    environment there is, beside HOME, which is `cwd`. With a `stdout` of its own, what is
+    written there is not in the result.
     """
-    stdout, stderr = _stream(), _stream()
+    results, stderr = _stream(), _stream()
     with (
         contextlib.chdir(cwd or Path.cwd()),
         _environment(env or {}, cwd),
         _standard_input(stdin),
-        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stdout(stdout or results),
         contextlib.redirect_stderr(stderr),
     ):
         status = run_app(arguments)
-    return Result(_written(stdout), _written(stderr).decode(), int(status))
+    return Result(_written(results), _written(stderr).decode(), int(status))
 
 
 class _Terminal(io.TextIOWrapper):
@@ -145,6 +147,17 @@ def running(
             yield process
         finally:
             process.kill()
+
+
+def wait_for(process: subprocess.Popen[bytes], words: str) -> str:
+    """Read what the command tells until it has said `words`."""
+    assert process.stderr is not None
+    told = ""
+    while words not in told:
+        line = process.stderr.readline().decode()
+        assert line, told
+        told += line
+    return told
 
 
 def ended(process: subprocess.Popen[bytes]) -> Result:

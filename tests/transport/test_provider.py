@@ -1,13 +1,13 @@
 """One provider: new sessions for spoilt ones, batches, what it cannot take, and being off."""
 
 import asyncio
-import dataclasses
 import socket
 import ssl
 from collections.abc import Callable
 from traceback import walk_tb
 
 import pytest
+from msgspec import structs
 
 from nexomailer_cli.errors import ConfigError, MessageError, Problem
 from nexomailer_cli.rules import provider_rules
@@ -475,7 +475,7 @@ async def test_a_name_that_tls_cannot_use_is_an_outcome(
     server_tls: ServerTls, client_tls: ssl.SSLContext
 ) -> None:
     def terms_with_name(port: int) -> Terms:
-        return dataclasses.replace(terms(port, tls=client_tls), servername=".b.test")
+        return structs.replace(terms(port, tls=client_tls), servername=".b.test")
 
     script: Script = (
         *greeting("STARTTLS"),
