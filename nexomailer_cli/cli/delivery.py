@@ -13,6 +13,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from nexomailer_cli.core import Surroundings, Wishes, open_transport
 from nexomailer_cli.smtp.failure import Failure, Scope
 from nexomailer_cli.smtp.outcome import (
@@ -40,6 +42,7 @@ class Listener:
 
     def __init__(self, output: Output) -> None:
         self.attempts: list[Attempt] = []
+        self.told: dict[str, Disposition] = {}
         self.outcome: Outcome | None = None
         self.is_past_return = False
         self._output = output
@@ -53,8 +56,9 @@ class Listener:
                 self._output.detail(f"{elapsed:8.3f} {speaker}: {text}")
             case PastReturn():
                 self.is_past_return = True
-            case Attempted(attempt):
+            case Attempted(attempt, dispositions):
                 self.is_past_return = False
+                self.told |= {each.recipient: each for each in dispositions}
                 self.attempts.append(attempt)
                 if attempt.status is not Status.ACCEPTED:
                     self._output.note(told(attempt))
@@ -127,21 +131,24 @@ async def _send(
         await transport.aclose()
 
 
-# An attempt that ended so has delivered to somebody, or may have.
-_MAY_HAVE_DELIVERED = {Status.ACCEPTED, Status.PARTIAL, Status.UNKNOWN}
+_SETTLED = {Verdict.ACCEPTED, Verdict.UNKNOWN}
 
 
 def _interrupted(mail: Mail, listener: Listener) -> Outcome:
-    unknown = listener.is_past_return or any(
-        attempt.status in _MAY_HAVE_DELIVERED for attempt in listener.attempts
-    )
-    verdict = Verdict.UNKNOWN if unknown else Verdict.DEFERRED
-    phase = Phase.END if unknown else Phase.CONNECT
-    failure = None if unknown else Failure(Scope.SESSION, True, is_unanswered=True)
+    """Return what is known of each recipient; who may have got the mail is not told otherwise."""
+    if listener.is_past_return:
+        rest = Disposition("", Verdict.UNKNOWN, Phase.END, None, INTERRUPTED)
+    else:
+        failure = Failure(Scope.SESSION, is_transient=True, is_unanswered=True)
+        rest = Disposition("", Verdict.DEFERRED, Phase.CONNECT, None, INTERRUPTED, failure)
     return Outcome(
         tuple(
-            Disposition(recipient, verdict, phase, None, INTERRUPTED, failure)
+            _settled(listener.told.get(recipient)) or structs.replace(rest, recipient=recipient)
             for recipient in mail.envelope.recipients
         ),
         tuple(listener.attempts),
     )
+
+
+def _settled(disposition: Disposition | None) -> Disposition | None:
+    return disposition if disposition and disposition.verdict in _SETTLED else None

@@ -139,10 +139,15 @@ def explain(outcome: Outcome, output: Output) -> None:
 
 def explain_interruption(outcome: Outcome, output: Output) -> None:
     """Say what is known of a mail when somebody pressed Ctrl-C."""
-    if outcome.status is Status.UNKNOWN:
-        output.error("interrupted after the content had gone out: the mail may be delivered")
-    else:
-        output.error("interrupted: the mail was not sent")
+    match outcome.status:
+        case Status.UNKNOWN:
+            output.error("interrupted after the content had gone out: the mail may be delivered")
+        case Status.ACCEPTED | Status.PARTIAL:
+            output.error("interrupted: not every recipient has been served")
+        case _:
+            output.error("interrupted: the mail was not sent")
+            return
+    _tell_recipients(outcome, output)
 
 
 def _is_lasting(attempt: Attempt) -> bool:

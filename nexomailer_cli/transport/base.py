@@ -13,7 +13,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from nexomailer_cli.smtp.envelope import Mail
-    from nexomailer_cli.smtp.outcome import Attempt, Outcome
+    from nexomailer_cli.smtp.outcome import Attempt, Disposition, Outcome
     from nexomailer_cli.smtp.reply import Reply
 
 
@@ -42,9 +42,10 @@ class Said(Struct, frozen=True):
 
 
 class Attempted(Struct, frozen=True):
-    """An attempt has ended."""
+    """An attempt has ended, and so with the recipients that it was for."""
 
     attempt: Attempt
+    dispositions: tuple[Disposition, ...] = ()
 
 
 class PastReturn(Struct, frozen=True):

@@ -110,7 +110,7 @@ class ProviderTransport:
             dispositions = self._broken(mail, error)
         elapsed = asyncio.get_running_loop().time() - started
         attempt = self._account_of(dispositions, error, elapsed)
-        self._observer(Attempted(attempt))
+        self._observer(Attempted(attempt, dispositions))
         return dispositions, attempt
 
     async def _transact(self, mail: Mail) -> tuple[Disposition, ...]:

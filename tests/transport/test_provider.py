@@ -517,7 +517,9 @@ async def test_each_attempt_is_told_and_no_secret(
         outcome = await transport.send(mail())
         await transport.aclose()
     told = events_of(Attempted, events)
-    assert told == [Attempted(attempt) for attempt in outcome.attempts]
+    assert [event.attempt for event in told if isinstance(event, Attempted)] == list(
+        outcome.attempts
+    )
     assert [attempt.status for attempt in outcome.attempts] == [Status.DEFERRED, Status.ACCEPTED]
     assert {attempt.tls for attempt in outcome.attempts} == {"TLSv1.3"}
     assert all(0 <= attempt.elapsed < 5 for attempt in outcome.attempts)
