@@ -143,11 +143,20 @@ def _deliver(
     from nexomailer_cli.cli.report import as_json, explain, explain_interruption, finding_of
 
     outcome, was_interrupted = deliver(config, mail, wishes, output)
+    _ignore_interruptions()
     status = ExitStatus.INTERRUPTED if was_interrupted else of_outcome(outcome, finding_of)
     (explain_interruption if was_interrupted else explain)(outcome, output)
     if options.as_json:
         _print_report(as_json(outcome, mail, status), output)
     return status
+
+
+def _ignore_interruptions() -> None:
+    """Let Ctrl-C come too late: the outcome stands, and a report of it must not be cut off."""
+    import signal
+
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _print_report(report: dict[str, Any], output: Output) -> None:

@@ -127,6 +127,10 @@ def test_content_ends_once_and_comes_back_whole(content: bytes) -> None:
     assert received == command.canonical(content)
 
 
+def test_a_dot_is_doubled_at_the_start_of_every_line_the_first_too() -> None:
+    assert command.stuff(b".a\r\n.\r\nb.\r\n") == b"..a\r\n..\r\nb.\r\n"
+
+
 def test_canonical_content_is_not_copied() -> None:
     content = b"Subject: x\r\n\r\nbody\r\n"
     assert command.canonical(content) is content

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -57,11 +58,21 @@ def run(
         contextlib.chdir(cwd or Path.cwd()),
         _environment(env or {}, cwd),
         _standard_input(stdin),
+        _signals(),
         contextlib.redirect_stdout(stdout or results),
         contextlib.redirect_stderr(stderr),
     ):
         status = run_app(arguments)
     return Result(_written(results), _written(stderr).decode(), int(status))
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Terminal(io.TextIOWrapper):
