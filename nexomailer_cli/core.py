@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nexomailer_cli.config.secrets import Secret
-    from nexomailer_cli.config.settings import Auth, Config, Provider, SmtpConfig
-    from nexomailer_cli.transport.handshake import Terms
+    from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
     from nexomailer_cli.transport.provider import Account
+    from nexomailer_cli.transport.terms import Terms
 
 
 class Wishes(Struct, frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Accoun
         host=config.host,
         port=config.effective_port,
         # A new connection must not ask a person, or a password manager, once more.
-        terms=functools.cache(lambda: _terms(provider, wishes.sender, around)),
+        terms=functools.cache(lambda: _terms(provider, wishes, around)),
         limits=limits_for(
             config.connection_timeout, config.socket_timeout, deadline=wishes.deadline
         ),
@@ -131,8 +131,10 @@ def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Accoun
     )
 
 
-def _terms(provider: Provider, sender: str, around: Surroundings) -> Terms:
-    from nexomailer_cli.transport.handshake import Terms
+def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
+    import time
+
+    from nexomailer_cli.transport.terms import Terms
     from nexomailer_cli.transport.tls import tls_context
 
     config = provider.config
@@ -143,8 +145,8 @@ def _terms(provider: Provider, sender: str, around: Surroundings) -> Terms:
         requires_tls=config.tls_required,
         tls=tls_context(config.tls) if _may_use_tls(config) else None,
         servername=config.tls.servername or "",
-        ehlo_name=ehlo_name(config.name, sender, socket.gethostname()),
-        credentials=_credentials(provider.name, config.auth, around) if config.auth else None,
+        ehlo_name=ehlo_name(config.name, wishes.sender, socket.gethostname()),
+        credentials=_credentials(provider, around, patience=wishes.deadline - time.monotonic()),
         allow_plaintext_auth=config.allow_plaintext_auth,
     )
 
@@ -153,14 +155,26 @@ def _may_use_tls(config: SmtpConfig) -> bool:
     return config.implicit_tls or config.starttls != "never"
 
 
-def _credentials(name: str, auth: Auth, around: Surroundings) -> Credentials:
+def _credentials(
+    provider: Provider, around: Surroundings, *, patience: float
+) -> Credentials | None:
     from nexomailer_cli.config.secrets import resolve
+
+    auth = provider.config.auth
+    if auth is None:
+        return None
 
     def resolved(secret: Secret | None, what: str) -> str:
         if secret is None:
             return ""
-        label = f"{what} of provider {name}"
-        return resolve(secret, env=around.env, prompt=around.prompt, label=label, warn=around.warn)
+        return resolve(
+            secret,
+            env=around.env,
+            prompt=around.prompt,
+            label=f"{what} of provider {provider.name}",
+            warn=around.warn,
+            patience=patience,
+        )
 
     if auth.type == "oauth2":
         token = resolved(auth.access_token, "access token")

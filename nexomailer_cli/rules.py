@@ -23,7 +23,7 @@ def provider_rules() -> tuple[Rule, ...]:
 def _rule(row: dict[str, Any]) -> Rule:
     return Rule(
         scope=Scope(row["scope"]),
-        is_transient=row["transient"],
+        is_transient=row.get("transient"),
         phases=frozenset(map(Phase, row.get("phase", ()))),
         codes=frozenset(row.get("code", ())),
         enhanced=frozenset(row.get("enhanced", ())),

@@ -5,14 +5,13 @@ its first line; what a command needs is imported in its body.
 """
 
 import importlib
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from nexomailer_cli import __version__
 from nexomailer_cli.cli.everywhere import Globals
-from nexomailer_cli.cli.options import ConfigPath, NoColor, Quiet, Verbose
+from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, Version
 
 # Command -> module and the functions in it; more than one make a group.
 COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -65,10 +64,8 @@ def main(
     verbose: Verbose = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
-    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    debug: Debug = False,
+    version: Version = False,
 ) -> None:
     """Send mail through prioritized SMTP providers, with failover that understands errors."""
-    if version:
-        typer.echo(f"nexomailer {__version__}")
-        raise typer.Exit
-    context.obj = Globals(config, verbose, quiet, no_color)
+    context.obj = Globals(config, verbose, quiet, no_color, debug)

@@ -7,7 +7,7 @@ import typer
 
 from nexomailer_cli.cli.everywhere import Globals
 from nexomailer_cli.cli.exit_status import ExitStatus
-from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, settle
+from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, Version, settle
 from nexomailer_cli.errors import ConfigError, SecretError
 from nexomailer_cli.printable import printable
 
@@ -26,6 +26,7 @@ def check(
     quiet: Quiet = False,
     no_color: NoColor = False,
     debug: Debug = False,
+    version: Version = False,
 ) -> None:
     """Say whether the configuration is right, or every mistake in it.
 
@@ -58,6 +59,7 @@ def show(
     quiet: Quiet = False,
     no_color: NoColor = False,
     debug: Debug = False,
+    version: Version = False,
 ) -> None:
     """Show what is in force, defaults and all; secrets as ***."""
     from nexomailer_cli.config.file import load_config
@@ -81,6 +83,7 @@ def path(
     quiet: Quiet = False,
     no_color: NoColor = False,
     debug: Debug = False,
+    version: Version = False,
 ) -> None:
     """Show which file is used, or $NEXOMAILER_URL."""
     from nexomailer_cli.config.file import URL_ORIGIN, URL_VARIABLE, find_config, no_config

@@ -7,6 +7,7 @@ gone out may have been delivered, and is told so.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -90,7 +91,7 @@ def deliver(config: Config, mail: Mail, wishes: Wishes, output: Output) -> tuple
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         return asyncio.run(_send(config, mail, wishes, listener, output)), False
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         if listener.outcome is not None:
             return listener.outcome, False  # only the goodbye was interrupted
         return _interrupted(mail, listener), True
@@ -120,18 +121,25 @@ def interruptible(ask: Callable[[str], str]) -> Callable[[str], str]:
     return asked
 
 
+def _heed_termination() -> None:
+    """Let SIGTERM, as of a cancelled job, end the command the way that Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    # Not on Windows, and not outside of the main thread.
+    with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
 async def _send(
     config: Config, mail: Mail, wishes: Wishes, listener: Listener, output: Output
 ) -> Outcome:
     transport = open_transport(config, wishes, _around(listener, output))
+    _heed_termination()
     try:
         listener.outcome = await transport.send(mail)
         return listener.outcome
     finally:
         await transport.aclose()
-
-
-_SETTLED = {Verdict.ACCEPTED, Verdict.UNKNOWN}
 
 
 def _interrupted(mail: Mail, listener: Listener) -> Outcome:
@@ -151,4 +159,6 @@ def _interrupted(mail: Mail, listener: Listener) -> Outcome:
 
 
 def _settled(disposition: Disposition | None) -> Disposition | None:
-    return disposition if disposition and disposition.verdict in _SETTLED else None
+    """Return what was said of a recipient if nobody would have asked again."""
+    failure = disposition.failure if disposition else None
+    return None if failure and (failure.is_transient or failure.may_fail_over) else disposition

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
+from nexomailer_cli import __version__
 from nexomailer_cli.cli.everywhere import Globals
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nexomailer {__version__}")
+        raise typer.Exit
+
 
 ConfigPath = Annotated[
     str | None,
@@ -18,6 +26,10 @@ Verbose = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text.")]
+Version = Annotated[
+    bool,
+    typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
+]
 Debug = Annotated[bool, typer.Option("--debug", hidden=True, help="Show tracebacks.")]
 
 

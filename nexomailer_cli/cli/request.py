@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nexomailer_cli.cli import sources
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.message.draft import Address, Draft
+from nexomailer_cli.smtp.envelope import distinct
 
 if TYPE_CHECKING:
     from nexomailer_cli.cli.send_options import SendOptions
@@ -51,7 +52,7 @@ def _finished(options: SendOptions, defaults: Defaults) -> Mail:
         sources.read_stdin("--raw") if options.raw == "-" else sources.read_file(options.raw or "")
     )
     people = (*_people(options, "to"), *_people(options, "cc"), *_people(options, "bcc"))
-    recipients = tuple(dict.fromkeys(address.spec for address in people))
+    recipients = distinct(address.spec for address in people)
     return read_raw(
         content,
         recipients=recipients or None,

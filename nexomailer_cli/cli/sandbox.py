@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nexomailer_cli.cli.everywhere import Globals
-from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, settle
+from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, Version, settle
 
 if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output
@@ -40,6 +40,7 @@ def sandbox(
     quiet: Quiet = False,
     no_color: NoColor = False,
     debug: Debug = False,
+    version: Version = False,
 ) -> None:
     """Run a mail server on this machine that catches whatever is sent to it.
 

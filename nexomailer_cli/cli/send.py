@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from nexomailer_cli.cli.everywhere import Globals
-from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, settle
+from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, Version, settle
 
 Many = list[str] | None
 
@@ -138,6 +138,7 @@ def send(
     quiet: Quiet = False,
     no_color: NoColor = False,
     debug: Debug = False,
+    version: Version = False,
 ) -> None:
     """Send one message.
 

@@ -32,7 +32,8 @@ STARTTLS_PORTS = (25, 587, 2525, 2587)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_IN_A_HOST = re.compile(r"[\x00-\x20\x7f/@?#\[\]\\]")
 _HOST_AND_PORT = re.compile(r"([^:]+):([0-9]+)")
-_EHLO_NAME = re.compile(r"[!-~]+")
+# As in `smtp.command`, which refuses anything else.
+_EHLO_NAME = re.compile(r"[0-9A-Za-z._-]+|\[[0-9A-Za-z.:]+\]")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
 
 
@@ -138,7 +139,7 @@ def _host(config: SmtpConfig) -> Iterator[Contradiction]:
 
 def _ehlo_name(config: SmtpConfig) -> Iterator[Contradiction]:
     if config.name is not None and not _EHLO_NAME.fullmatch(config.name):
-        message = "an EHLO name has only visible ASCII characters"
+        message = "is no EHLO name: write a host name, or an IP address in brackets"
         yield Contradiction(message, ("name",), ("name",))
 
 

@@ -57,15 +57,17 @@ def resolve(
     prompt: Callable[[str], str] | None = None,
     label: str = "secret",
     warn: Warn | None = None,
+    patience: float = float("inf"),
 ) -> str:
     """Return the secret's value, never empty and always one line.
 
+    `patience` is the number of seconds that a command may take, half a minute at most.
     `label` says in messages whose secret it is. `prompt` asks a person; without
     one, a secret that has to be asked for is an error. `warn` is told what is
     careless but no mistake. Raises SecretError, which never holds any part of
     a value.
     """
-    value = _value(secret, env, prompt, label, warn or _say_nothing)
+    value = _value(secret, env, prompt, label, warn or _say_nothing, patience)
     if not value:
         _fail(label, f"{_origin(secret)} is empty")
     if any(character in value for character in "\0\r\n"):
@@ -81,6 +83,7 @@ def _value(
     prompt: Callable[[str], str] | None,
     label: str,
     warn: Warn,
+    patience: float,
 ) -> str:
     if secret.kind == "prompt":
         return _ask(prompt, label)
@@ -96,7 +99,7 @@ def _value(
         case "file":
             return _file(Path(parts[0]), label, warn)
         case "command":
-            return _command(parts, env, label)
+            return _command(parts, env, label, patience)
 
 
 def _variable(name: str, env: Mapping[str, str], label: str) -> str:
@@ -147,11 +150,12 @@ def _is_too_open(path: Path, mode: int) -> bool:
     return bool(others) and not str(path).startswith(_MOUNTED_BY_THE_RUNTIME)
 
 
-def _command(argv: tuple[str, ...], env: Mapping[str, str], label: str) -> str:
-    from nexomailer_cli.config.secret_command import CommandError, run
+def _command(argv: tuple[str, ...], env: Mapping[str, str], label: str, patience: float) -> str:
+    from nexomailer_cli.config.secret_command import SECONDS, CommandError, run
 
+    seconds = max(0.0, min(SECONDS, patience))
     try:
-        output = run(argv, env=env, limit=MAX_SECRET_BYTES)
+        output = run(argv, env=env, limit=MAX_SECRET_BYTES, seconds=seconds)
     except CommandError as error:
         _fail(label, str(error))
     # `pass show` prints the password first and notes about it after.

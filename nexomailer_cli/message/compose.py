@@ -19,7 +19,7 @@ from nexomailer_cli.message.identity import (
     references,
 )
 from nexomailer_cli.message.mime import body_part
-from nexomailer_cli.smtp.envelope import Envelope, Mail
+from nexomailer_cli.smtp.envelope import Envelope, Mail, distinct
 
 if TYPE_CHECKING:
     from nexomailer_cli.message.draft import Address, Draft
@@ -49,14 +49,10 @@ def _envelope(draft: Draft) -> Envelope:
     recipients = (*draft.to, *draft.cc, *draft.bcc)
     if not recipients:
         raise MessageError("there are no recipients", hint="Name one with --to, --cc or --bcc.")
-    # RFC 5321 section 2.4: domains do not know case, local parts do.
-    unique: dict[tuple[str, str], str] = {}
-    for address in recipients:
-        local, _, domain = address.spec.rpartition("@")
-        unique.setdefault((local, domain.lower()), address.spec)
+    specs = distinct(address.spec for address in recipients)
     sender = _reverse_path(draft)
-    check_paths((sender, *unique.values()) if sender else unique.values())
-    return Envelope(sender, tuple(unique.values()), draft.notify)
+    check_paths((sender, *specs) if sender else specs)
+    return Envelope(sender, specs, draft.notify)
 
 
 def _reverse_path(draft: Draft) -> str:

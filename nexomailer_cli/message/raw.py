@@ -16,7 +16,7 @@ from nexomailer_cli.errors import AddressError, MessageError
 from nexomailer_cli.message.characters import shown
 from nexomailer_cli.message.identity import date_body, new_message_id
 from nexomailer_cli.message.mailboxes import mailboxes
-from nexomailer_cli.smtp.envelope import Envelope, Mail
+from nexomailer_cli.smtp.envelope import Envelope, Mail, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +33,8 @@ _MBOX = re.compile(rb"From (?![ \t]*:)")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\r\n]*\r\n(?:[ \t]+[^ \t\r\n][^\r\n]*\r\n)*)")
 # Section 3.6; of two, servers and readers would pick different ones, or refuse the message.
 _ONCE = {"from", "sender", "subject", "date", "message-id"}
-_HIDDEN = {"bcc", "resent-bcc"}
+# Return-Path is for the server that delivers to write (RFC 5321 section 4.4).
+_HIDDEN = {"bcc", "resent-bcc", "return-path"}
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]+>")
 
 
@@ -195,7 +196,7 @@ def _recipients(fields: Sequence[_Field], block: Sequence[_Field]) -> tuple[str,
             + (" in its newest Resent- fields" if block else " in To, Cc or Bcc"),
             hint="Give the recipients with --to.",
         )
-    return tuple(dict.fromkeys(specs))
+    return distinct(specs)
 
 
 def _addresses(field: _Field) -> tuple[Address, ...]:

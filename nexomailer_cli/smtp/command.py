@@ -36,6 +36,7 @@ _MAILBOX = re.compile(
 )
 _ESMTP_VALUE = re.compile(r"[A-Z0-9][A-Z0-9-]*(?:=[\x21-\x3c\x3e-\x7e]+)?")
 _EHLO_NAME = re.compile(r"[0-9A-Za-z._-]+|\[[0-9A-Za-z.:]+\]")
+_NO_XCHAR = re.compile(r"[^!-*,-<>-~]")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -57,6 +58,11 @@ def mail(sender: str, parameters: Iterable[str] = ()) -> bytes:
 def rcpt(recipient: str, parameters: Iterable[str] = ()) -> bytes:
     """Return RCPT for one recipient."""
     return _line(f"RCPT TO:<{mailbox(recipient)}>", *map(_parameter, parameters))
+
+
+def xtext(text: str) -> str:
+    """Return ASCII text as the value of an ESMTP parameter (RFC 3461 section 4)."""
+    return _NO_XCHAR.sub(lambda match: f"+{ord(match[0]):02X}", text)
 
 
 def bdat(size: int) -> bytes:

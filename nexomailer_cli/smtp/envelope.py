@@ -6,7 +6,12 @@ content apart, and so does everything below this line.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct, structs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Envelope(Struct, frozen=True):
@@ -21,6 +26,18 @@ class Envelope(Struct, frozen=True):
     sender: str
     recipients: tuple[str, ...]
     notify: tuple[str, ...] = ()
+
+
+def distinct(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Return the addresses without those that are the same mailbox, in their order.
+
+    Domains do not know case, local parts do (RFC 5321 section 2.4).
+    """
+    unique: dict[tuple[str, str], str] = {}
+    for address in addresses:
+        local, _, domain = address.rpartition("@")
+        unique.setdefault((local, domain.lower()), address)
+    return tuple(unique.values())
 
 
 class Mail(Struct, frozen=True):

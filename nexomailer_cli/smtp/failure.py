@@ -58,10 +58,13 @@ class Failure(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """A provider's way to say what failed; empty fields match everything."""
+    """A provider's way to say what failed; empty fields match everything.
+
+    `is_transient` is `None` where the reply code says so itself.
+    """
 
     scope: Scope
-    is_transient: bool
+    is_transient: bool | None = None
     phases: frozenset[Phase] = frozenset()
     codes: frozenset[int] = frozenset()
     enhanced: frozenset[str] = frozenset()
@@ -83,65 +86,75 @@ _HANDSHAKE = frozenset(
 _AFTER_ENVELOPE = frozenset({Phase.DATA, Phase.CONTENT, Phase.END})
 _TRANSACTION = frozenset({Phase.RSET, Phase.MAIL, Phase.RCPT}) | _AFTER_ENVELOPE
 
-# First match wins. 421 and out-of-place codes: the session is spoilt, not the mail
-# (RFC 5321 section 3.8). 530 to 538: sign-in (RFC 4954 section 6). 452 and 552 to RCPT: RFC 5321
-# section 4.5.3.1.10. 552 elsewhere, 5.3.4: too big for this server (RFC 1870).
+_ENVELOPE = frozenset({Phase.MAIL, Phase.RCPT})
+_BUT_RCPT = _AFTER_ENVELOPE | {Phase.MAIL}
+
+
+def _rule(
+    scope: Scope,
+    phases: frozenset[Phase],
+    *codes: int,
+    enhanced: tuple[str, ...] = (),
+    text: str = "",
+    is_transient: bool | None = None,
+) -> Rule:
+    pattern = re.compile(text, re.IGNORECASE) if text else None
+    return Rule(scope, is_transient, phases, frozenset(codes), frozenset(enhanced), pattern)
+
+
+# First match wins.
 STANDARD_RULES = (
-    Rule(Scope.SESSION, is_transient=True, phases=_TRANSACTION, codes=frozenset({421})),
-    Rule(
-        Scope.PROVIDER,
-        is_transient=False,
-        phases=_TRANSACTION,
-        codes=frozenset({530, 534, 535, 538}),
-    ),
-    Rule(
+    # RFC 5321 section 3.8: the server is going away, whatever it was asked.
+    _rule(Scope.SESSION, _TRANSACTION, 421, is_transient=True),
+    # RFC 4954 section 6: sign-in is missing, was too weak, or needs TLS.
+    _rule(Scope.PROVIDER, _TRANSACTION, 530, 534, 535, 538),
+    _rule(Scope.PROVIDER, _ENVELOPE, 503, text=r"\bauth"),
+    # RFC 5321 section 4.5.3.1.10.
+    _rule(Scope.CROWD, frozenset({Phase.RCPT}), enhanced=("4.5.3", "5.5.3"), is_transient=True),
+    _rule(
         Scope.CROWD,
+        frozenset({Phase.RCPT}),
+        452,
+        552,
+        text="too many recipients",
         is_transient=True,
-        phases=frozenset({Phase.RCPT}),
-        enhanced=frozenset({"4.5.3", "5.5.3"}),
     ),
-    Rule(
-        Scope.CROWD,
-        is_transient=True,
-        phases=frozenset({Phase.RCPT}),
-        codes=frozenset({452, 552}),
-        text=re.compile(r"too many recipients", re.IGNORECASE),
-    ),
-    Rule(
-        Scope.SESSION,
-        is_transient=True,
-        phases=_TRANSACTION,
-        codes=frozenset({500, 502, 503, 504}),
-    ),
-    Rule(
-        Scope.CAPACITY,
-        is_transient=False,
-        phases=_AFTER_ENVELOPE | {Phase.MAIL},
-        codes=frozenset({552}),
-    ),
-    Rule(
-        Scope.CAPACITY,
-        is_transient=False,
-        phases=_AFTER_ENVELOPE | {Phase.MAIL},
-        enhanced=frozenset({"5.3.4"}),
-    ),
+    # Commands out of place: the two sides are out of step, and start anew.
+    _rule(Scope.SESSION, _TRANSACTION, 500, 502, 503, is_transient=True),
+    # Postfix says 504 to an address without a full domain; otherwise it is as 502.
+    _rule(Scope.RECIPIENT, frozenset({Phase.RCPT}), 504, text="recipient address rejected"),
+    _rule(Scope.SENDER, _ENVELOPE, 504, text="sender address rejected"),
+    _rule(Scope.SESSION, _TRANSACTION, 504, is_transient=True),
+    # RFC 5321 section 4.1.1.11: this server does not know a parameter that it announced.
+    _rule(Scope.PROVIDER, _ENVELOPE, 555),
+    # A full mailbox, also where it is found out after the content.
+    _rule(Scope.RECIPIENT, _TRANSACTION, enhanced=("4.2.2", "5.2.2")),
+    # RFC 1870: too big for this server.
+    _rule(Scope.CAPACITY, _BUT_RCPT, 552),
+    _rule(Scope.CAPACITY, _BUT_RCPT, enhanced=("5.3.4",)),
 )
 
 
 def classify(phase: Phase, reply: Reply, rules: Iterable[Rule] = ()) -> Failure:
     """Say whose failure a refusal is; `rules` of providers come before those of the RFCs."""
-    unanswered = phase in _HANDSHAKE
+    transient = reply.severity is not Severity.PERMANENT
+    if phase is Phase.AUTH and not transient:
+        # Whatever the words are: the same password again is how accounts get locked.
+        return Failure(Scope.PROVIDER, is_transient=False, is_unanswered=True)
     for rule in (*rules, *STANDARD_RULES):
         if rule.matches(phase, reply):
-            return Failure(rule.scope, rule.is_transient, is_unanswered=unanswered)
-    transient = reply.severity is not Severity.PERMANENT
+            passes = transient if rule.is_transient is None else rule.is_transient
+            # "Sign in first" is no answer about the mail.
+            kept_out = rule.scope is Scope.PROVIDER and not passes
+            unanswered = phase in _HANDSHAKE or kept_out
+            return Failure(rule.scope, passes, is_unanswered=unanswered)
     if phase is Phase.RCPT:
         return Failure(Scope.RECIPIENT, transient)
     if phase in _AFTER_ENVELOPE:
         return Failure(Scope.MESSAGE, transient)
     if phase is Phase.MAIL:
         return Failure(Scope.PROVIDER if transient else Scope.SENDER, transient)
-    return Failure(Scope.PROVIDER, transient or phase is not Phase.AUTH, is_unanswered=True)
+    return Failure(Scope.PROVIDER, is_transient=True, is_unanswered=True)
 
 
 # A dead connection, a slow server, a resolver that is out of order: what may be well in a
@@ -171,6 +184,7 @@ def classify_breakage(phase: Phase, reason: str) -> Failure:
     is_session = phase in _TRANSACTION and reason in _LOST
     return Failure(
         Scope.SESSION if is_session else Scope.PROVIDER,
-        is_transient=reason in _PASSING,
+        # A server that hangs up on a password has had it: that was the one attempt.
+        is_transient=reason in _PASSING and phase is not Phase.AUTH,
         is_unanswered=True,
     )

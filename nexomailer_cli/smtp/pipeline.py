@@ -81,7 +81,8 @@ class Pipeline:
     def submit(self, mail: Mail, *, hold: bool = False) -> Transaction:
         """Begin the conversation about `mail`.
 
-        With `hold` the end of the content stays here until `release`. Raises MessageError,
+        With `hold` the end of the content stays here until `release`, which is for those who
+        write down first what they are about to do. Raises MessageError,
         with nothing written, when the envelope holds what must not reach a command line.
         """
         transaction = Transaction(mail, self._extensions)
@@ -179,7 +180,9 @@ class Pipeline:
             step = Step.REFUSED  # the answer to a lone dot or an unwanted chunk
         else:
             step = transaction.receive(phase, reply)
-        if step is Step.CONTENT:
+        if step is Step.CONTENT and transaction.refused_sender:
+            self._stop()
+        elif step is Step.CONTENT:
             self._unsent.extend(self._content_or_dot())
         elif transaction.is_refused:
             self._unsent.clear()
@@ -190,6 +193,15 @@ class Pipeline:
         if not self._expected and not self._unsent:
             transaction.is_done = True
 
+    def _stop(self) -> None:
+        """Leave a server that wants the content of a mail whose sender it has refused.
+
+        A dot would end, and perhaps deliver, an empty message from nobody.
+        """
+        self.is_reusable = False
+        self._expected.clear()
+        self._unsent.clear()
+
     def _after_envelope(self) -> Iterator[Write]:
         if not self._extensions.chunking:
             return iter([_command(Phase.DATA, command.DATA)])
@@ -198,13 +210,6 @@ class Pipeline:
     def _content_or_dot(self) -> Iterator[Write]:
         if self._current.has_recipient:
             return _pieces(command.stuff(self._current.content), after=command.TERMINATOR)
-        if self._current.refused_sender:
-            # A dot would end, and perhaps deliver, an empty message from nobody.
-            raise ProtocolError(
-                "the server wants the content of a mail whose sender it refused",
-                phase=Phase.DATA,
-                reason="not-smtp",
-            )
         # RFC 2920 section 3.1: all recipients are refused and the server wants content all the
         # same. It gets the end of it and nothing else.
         return iter([_command(Phase.END, command.TERMINATOR)])

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from nexomailer_cli.smtp.extensions import Extensions
 
 
+MAX_ENVELOPE_ID = 100  # characters, RFC 3461 section 4.4
+
+
 class Step(Enum):
     """What a reply means for the conversation."""
 
@@ -129,10 +132,12 @@ class Transaction:
         """
         envelope = self.mail.envelope
         sender = command.mail(envelope.sender, self._mail_parameters())
-        notify = self._rcpt_parameters()
         return [
             (Phase.MAIL, sender),
-            *((Phase.RCPT, command.rcpt(address, notify)) for address in envelope.recipients),
+            *(
+                (Phase.RCPT, command.rcpt(address, self._rcpt_parameters(address)))
+                for address in envelope.recipients
+            ),
         ]
 
     def _mail_parameters(self) -> list[str]:
@@ -146,14 +151,22 @@ class Transaction:
             parameters.append("SMTPUTF8")
         if offered.dsn and self.mail.envelope.notify not in ((), ("never",)):
             # A report needs the headers to be recognised, not the attachments.
-            parameters.append("RET=HDRS")
+            parameters += ["RET=HDRS", *self._envelope_id()]
         return parameters
 
-    def _rcpt_parameters(self) -> tuple[str, ...]:
+    def _envelope_id(self) -> list[str]:
+        """Return what a report will call the mail by: its Message-ID (RFC 3461 section 4.4)."""
+        identity = command.xtext(self.mail.message_id.strip("<>"))
+        return [f"ENVID={identity}"] if 0 < len(identity) <= MAX_ENVELOPE_ID else []
+
+    def _rcpt_parameters(self, recipient: str) -> tuple[str, ...]:
         notify = self.mail.envelope.notify
         if not notify or not self._extensions.dsn:
             return ()
-        return (f"NOTIFY={','.join(notify).upper()}",)
+        wanted = f"NOTIFY={','.join(notify).upper()}"
+        if not recipient.isascii():
+            return (wanted,)
+        return wanted, f"ORCPT=rfc822;{command.xtext(recipient)}"
 
     def receive(self, phase: Phase, reply: Reply) -> Step:
         """Take the reply to a command of this mail and say what it means.
@@ -177,7 +190,7 @@ class Transaction:
         return step
 
     def abandon(self, phase: Phase, reply: Reply) -> None:
-        """Let `reply`, a 421, be the answer to all that is still unanswered."""
+        """Let `reply` be the answer to all that is still unanswered: nothing follows it."""
         if self._final is None:
             self._final = phase, reply
         self.is_done = True

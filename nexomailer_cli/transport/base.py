@@ -26,7 +26,10 @@ class Transport(Protocol):
         ...
 
     async def send(self, mail: Mail) -> Outcome:
-        """Hand `mail` over; failures are in the outcome, never raised."""
+        """Hand `mail` over; a failure is in the outcome.
+
+        Raises only MessageError, for an envelope that must not reach a command line.
+        """
         ...
 
     async def aclose(self) -> None:

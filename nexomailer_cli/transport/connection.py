@@ -13,6 +13,7 @@ from msgspec import structs
 
 from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.smtp import command
+from nexomailer_cli.smtp.failure import classify_breakage
 from nexomailer_cli.smtp.outcome import Disposition, Phase, Verdict
 from nexomailer_cli.smtp.pipeline import Pipeline, Write
 from nexomailer_cli.transport.base import Observer, PastReturn, Said, said_reply, unobserved
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.smtp.reply import Reply
     from nexomailer_cli.smtp.transaction import Transaction
-    from nexomailer_cli.transport.handshake import Session
+    from nexomailer_cli.transport.terms import Session
 
 
 class Connection(asyncio.Protocol):
@@ -56,11 +57,11 @@ class Connection(asyncio.Protocol):
     async def send(self, mail: Mail) -> tuple[Disposition, ...]:
         """Hand `mail` over; return the verdict on each recipient.
 
-        Raises TransportError when the conversation broke before the end of the content
-        went out, so that certainly nothing was delivered; MessageError, with nothing sent,
-        for an envelope that must not reach a command line. A recipient whose mail was past
-        that point when the conversation broke is UNKNOWN. Being cancelled drops the
-        connection, which is then out of step.
+        Raises TransportError when the conversation broke before anything was known;
+        MessageError, with nothing sent, for an envelope that must not reach a command line.
+        Where it broke later, those who were refused stay refused; the others are UNKNOWN if
+        the end of the content had gone out, and DEFERRED otherwise. Being cancelled drops
+        the connection, which is then out of step.
         """
         transaction = self._pipeline.submit(mail)
         try:
@@ -68,9 +69,12 @@ class Connection(asyncio.Protocol):
         except TransportError as error:
             self.abort()
             # A server may say its last word and hang up in one breath: the word counts.
-            if not (transaction.is_past_return or transaction.is_done):
+            known = transaction.dispositions()
+            if transaction.is_past_return or transaction.is_done:
+                return tuple(_explained(each, error) for each in known)
+            if all(each.verdict is Verdict.UNKNOWN for each in known):
                 raise
-            return tuple(_explained(each, error) for each in transaction.dispositions())
+            return tuple(_unsent(each, error) for each in known)
         except BaseException:  # being cancelled, or an observer that cannot go on
             self.abort()
             raise
@@ -210,6 +214,20 @@ class Connection(asyncio.Protocol):
         if self._observer is not unobserved:
             for line in said_reply(reply):
                 self._observer(line)
+
+
+def _unsent(disposition: Disposition, error: TransportError) -> Disposition:
+    if disposition.verdict is not Verdict.UNKNOWN:
+        return disposition
+    phase = Phase(error.phase)
+    return Disposition(
+        disposition.recipient,
+        Verdict.DEFERRED,
+        phase,
+        error.reply,
+        error.reason,
+        classify_breakage(phase, error.reason),
+    )
 
 
 def _explained(disposition: Disposition, error: TransportError) -> Disposition:

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 from nexomailer_cli.errors import TransportError
@@ -47,7 +48,37 @@ async def _resolve(host: str, port: int) -> Sequence[Any]:
         with contextlib.suppress(OSError, ValueError):
             socket.inet_pton(family, host)
             return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
-    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return await _ask_resolver(host, port)
+
+
+async def _ask_resolver(host: str, port: int) -> Sequence[Any]:
+    """Call getaddrinfo in a thread that nobody waits for.
+
+    asyncio waits at its end for the threads of its own, and a resolver that is out of order
+    can take half a minute: longer than a deadline, and than anybody who presses Ctrl-C.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Sequence[Any]] = loop.create_future()
+
+    def tell(result: Sequence[Any] | Exception) -> None:
+        if answer.done():
+            return
+        if isinstance(result, Exception):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)
+
+    def resolve() -> None:
+        result: Sequence[Any] | Exception
+        try:
+            result = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            result = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
+            loop.call_soon_threadsafe(tell, result)
+
+    threading.Thread(target=resolve, name="resolver", daemon=True).start()
+    return await answer
 
 
 async def _connect(addresses: Sequence[Any]) -> socket.socket:

@@ -16,9 +16,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
-from msgspec import Struct
 
-from nexomailer_cli.errors import TransportError
+from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.smtp import auth, command
 from nexomailer_cli.smtp.extensions import Extensions, parse_extensions
@@ -28,6 +27,7 @@ from nexomailer_cli.transport.base import Observer, Said, said_reply, unobserved
 from nexomailer_cli.transport.breakage import broken
 from nexomailer_cli.transport.dial import dial
 from nexomailer_cli.transport.limits import Limits
+from nexomailer_cli.transport.terms import Session, Terms
 from nexomailer_cli.transport.witness import Witness, surplus
 
 if TYPE_CHECKING:
@@ -35,38 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
     from nexomailer_cli.smtp.auth import Conversation, Credentials
-
-
-class Terms(Struct, frozen=True, kw_only=True):
-    """What we demand of a session, and what we bring to it.
-
-    `tls` is the context, `None` only where TLS is ruled out (`starttls = "never"`).
-    `ehlo_name` may be empty: then the socket's own address is used as a literal.
-    `is_verified` says whether `tls` examines certificates.
-    """
-
-    host: str
-    port: int
-    implicit_tls: bool = False
-    requires_tls: bool = True
-    tls: ssl.SSLContext | None = None
-    servername: str = ""
-    ehlo_name: str = ""
-    credentials: Credentials | None = None
-    allow_plaintext_auth: bool = False
-
-    @property
-    def is_verified(self) -> bool:
-        """Whether TLS proves who the server is."""
-        return self.tls is not None and self.tls.verify_mode is ssl.CERT_REQUIRED
-
-
-class Session(Struct, frozen=True):
-    """A session that may send, and the wire it runs on."""
-
-    wire: asyncio.Transport
-    extensions: Extensions
-    tls_version: str
 
 
 class Handshake:
@@ -79,7 +47,7 @@ class Handshake:
         self._limits = limits
         self._observer = observer
         self._ehlo_name = terms.ehlo_name
-        self._client = aiosmtplib.SMTP(timeout=None, start_tls=False)
+        self._opened: aiosmtplib.SMTP | None = None
         self._witness: Witness | None = None
 
     async def open(self) -> Session:
@@ -91,16 +59,20 @@ class Handshake:
         try:
             return await self._open()
         except BaseException:
-            if self._client.transport is not None:
-                # A polite end of TLS waits half a minute for a peer that is stuck.
-                self._wire.abort()
-            self._client.close()
+            self._abort()
             raise
+
+    def _abort(self) -> None:
+        if self._opened is None:
+            return
+        if self._opened.transport is not None:
+            # A polite end of TLS waits half a minute for a peer that is stuck.
+            self._wire.abort()
+        self._opened.close()
 
     async def _open(self) -> Session:
         terms = self._terms
-        if terms.ehlo_name:
-            command.ehlo(terms.ehlo_name)  # refused before there is anything to close
+        terms.check_name()  # before there is anything to close
         await self._connect()
         extensions = await self._ehlo()
         if not terms.implicit_tls and self._wants_starttls(extensions):
@@ -117,8 +89,8 @@ class Handshake:
             sock = await dial(terms.host, terms.port)
             self._ehlo_name = self._ehlo_name or _literal(sock)
             self.phase = Phase.TLS if terms.implicit_tls else Phase.GREETING
-            self._client = aiosmtplib.SMTP(
-                hostname=self._servername,
+            self._opened = aiosmtplib.SMTP(
+                hostname=self._terms.name_in_certificate,
                 sock=sock,
                 use_tls=terms.implicit_tls,
                 start_tls=False,  # the default is opportunistic, and would leak the password
@@ -132,13 +104,13 @@ class Handshake:
         self._said("S", f"{code} {printable(message)}")
 
     @property
-    def _wire(self) -> asyncio.Transport:
-        return cast("asyncio.Transport", self._client.transport)
+    def _client(self) -> aiosmtplib.SMTP:
+        assert self._opened is not None
+        return self._opened
 
     @property
-    def _servername(self) -> str:
-        # A trailing dot is good DNS and breaks SNI and the name check.
-        return (self._terms.servername or self._terms.host).rstrip(".")
+    def _wire(self) -> asyncio.Transport:
+        return cast("asyncio.Transport", self._client.transport)
 
     @property
     def _reading(self) -> Witness:
@@ -186,7 +158,7 @@ class Handshake:
     async def _starttls(self) -> None:
         self.phase = Phase.STARTTLS
         upgrade = self._client.starttls(
-            server_hostname=self._servername, tls_context=self._terms.tls
+            server_hostname=self._terms.name_in_certificate, tls_context=self._terms.tls
         )
         # What stands behind the 220 in the same segment was put there before TLS by somebody
         # who wants it read as part of the encrypted session (CVE-2011-0411): `_exchange`
@@ -198,7 +170,7 @@ class Handshake:
 
     async def _sign_in(self, extensions: Extensions, credentials: Credentials) -> None:
         self.phase = Phase.AUTH
-        is_private = self._is_private()
+        is_private = self._is_loopback() or self._terms.is_private(self.tls_version)
         mechanism = auth.choose(extensions.auth, credentials, is_private=is_private)
         conversation = auth.converse(mechanism, credentials)
         initial = next(conversation)
@@ -207,34 +179,28 @@ class Handshake:
             words.append(auth.encode_initial(initial))
         shown = f"AUTH {mechanism}" + (" ***" if initial is not None else "")
         reply = await self._exchange(self._client.execute_command(*words), shown)
-        await self._answer_challenges(conversation, reply)
+        reply, challenge = await self._answer_challenges(conversation, reply)
+        if reply.severity is not Severity.POSITIVE:
+            # The challenge of XOAUTH2 is the refusal's reason, as JSON.
+            raise self._refused(reply, challenge if credentials.token else "")
 
-    async def _answer_challenges(self, conversation: Conversation, reply: Reply) -> None:
-        """Go on until the server has decided; raise TransportError for a refusal."""
-        detail = ""
-        while reply.code == 334:
+    async def _answer_challenges(
+        self, conversation: Conversation, reply: Reply
+    ) -> tuple[Reply, str]:
+        """Go on until the server has decided; return that, and the last challenge."""
+        challenge = b""
+        for _ in range(auth.MAX_CHALLENGES):
+            if reply.code != 334:
+                return reply, printable(challenge.decode("utf-8", "backslashreplace"))
             challenge = auth.decode("".join(reply.lines))
-            detail = printable(challenge.decode("utf-8", "backslashreplace"))
             try:
                 response = auth.encode(conversation.send(challenge) or b"")
             except StopIteration:
                 response = b"*"  # RFC 4954 section 4: the client has nothing more to say
             reply = await self._exchange(self._client.execute_command(response), "***")
-        if reply.severity is not Severity.POSITIVE:
-            raise self._refused(reply, detail)
-
-    def _is_private(self) -> bool:
-        """Whether a password may be sent here; raise TransportError where it may not."""
-        terms = self._terms
-        if self._is_loopback() or (self.tls_version and terms.is_verified):
-            return True
-        if terms.allow_plaintext_auth:
-            return bool(self.tls_version)
-        if self.tls_version:
-            message, reason = "the server's certificate is not verified", "unverified-password"
-        else:
-            message, reason = "the connection is not encrypted", "plaintext-password"
-        raise TransportError(f"no password is sent: {message}", phase=Phase.AUTH, reason=reason)
+        raise ProtocolError(
+            "the server asks for more and more to sign in", phase=Phase.AUTH, reason="not-smtp"
+        )
 
     def _is_loopback(self) -> bool:
         peer = self._wire.get_extra_info("peername")
@@ -268,7 +234,7 @@ class Handshake:
             raise
         except UnicodeError as error:
             # The codec for internationalised names, which every TLS name passes through.
-            message = f"{printable(self._servername)} is not a host name"
+            message = f"{printable(self._terms.name_in_certificate)} is not a host name"
             raise TransportError(message, phase=self.phase, reason="bad-name") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise broken(error, self.phase) from error

@@ -25,7 +25,8 @@ from nexomailer_cli.smtp.outcome import (
 from nexomailer_cli.smtp.transaction import obstacle
 from nexomailer_cli.transport.base import Attempted, Observer, Withheld, unobserved
 from nexomailer_cli.transport.connection import Connection
-from nexomailer_cli.transport.handshake import Handshake, Terms
+from nexomailer_cli.transport.handshake import Handshake
+from nexomailer_cli.transport.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,6 +73,8 @@ class ProviderTransport:
 
     async def send(self, mail: Mail) -> Outcome:
         """Hand `mail` over; raise MessageError for an envelope that must not go out."""
+        if self._off is not None:
+            return Outcome(self._broken(mail, self._off))
         told: dict[str, Disposition] = {}
         attempts: list[Attempt] = []
         dispositions: tuple[Disposition, ...] = ()
@@ -181,6 +184,8 @@ class ProviderTransport:
     def _judged(self, disposition: Disposition) -> Disposition:
         if disposition.verdict is Verdict.ACCEPTED or disposition.reply is None:
             return disposition
+        if disposition.failure is not None:
+            return disposition
         failure = classify(disposition.phase, disposition.reply, self._account.rules())
         verdict = Verdict.DEFERRED if failure.is_transient else Verdict.REJECTED
         return structs.replace(disposition, verdict=verdict, failure=failure)
@@ -211,11 +216,14 @@ class ProviderTransport:
 
 def _words(disposition: Disposition, error: TransportError | None) -> str:
     if error is not None:
-        return error.detail or str(error)
+        said = error.reply.text if error.reply else ""
+        return " ".join(word for word in (said, error.detail) if word) or str(error)
     if disposition.verdict is Verdict.UNKNOWN:
         return f"the connection was lost after the content ({disposition.reason})"
     reply: Reply | None = disposition.reply
-    return reply.text if reply else _UNFIT[disposition.reason]
+    if reply is not None:
+        return reply.text
+    return _UNFIT.get(disposition.reason, f"the connection was lost ({disposition.reason})")
 
 
 _UNFIT = {

@@ -7,6 +7,7 @@ passes is tried again after seconds, then minutes.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.smtp.failure import Scope
@@ -29,17 +30,16 @@ NEVER = float("inf")
 JITTER = 0.2
 
 
-def retry_delay(disposition: Disposition, tries: int, random: Random) -> float | None:
-    """Return the seconds until the next try, after `tries` of them; `None` for never."""
+def retry_delay(disposition: Disposition, tries: int) -> float:
+    """Return the seconds until the next try, after `tries` of them; NEVER where none pays."""
     failure = disposition.failure
     if failure is None or not failure.is_transient:
-        return None
+        return NEVER
     if failure.scope is Scope.RECIPIENT:
         first, longest = GREYLIST_SECONDS, LONGEST_GREYLIST_SECONDS
     else:
         first, longest = FIRST_SECONDS, LONGEST_SECONDS
-    delay = min(longest, first * 2.0 ** min(tries - 1, 30))
-    return delay * (1.0 + JITTER * random.random())
+    return min(longest, first * 2.0 ** min(tries - 1, 30))
 
 
 class Clock:
@@ -85,24 +85,29 @@ class RetryTransport:
         """Hand `mail` over, and over again to whom it pays, until the time is up."""
         until = self._clock.now() + self._seconds
         told: dict[str, Disposition] = {}
+        tries: Counter[str] = Counter()
         attempts: list[Attempt] = []
         due = dict.fromkeys(mail.envelope.recipients, self._clock.now())
-        tries = 0
         while due:
             await self._sleep_until_due(due)
             now = self._clock.now()
-            ready = tuple(r for r in mail.envelope.recipients if due.get(r, float("inf")) <= now)
+            ready = tuple(r for r in mail.envelope.recipients if due.get(r, NEVER) <= now)
             outcome = await self._transport.send(mail.only(ready))
-            tries += 1
+            tries.update(ready)
             attempts += outcome.attempts
             told |= {each.recipient: each for each in outcome.dispositions}
-            due |= {each.recipient: self._due(each, tries) for each in outcome.dispositions}
+            due |= self._next(outcome.dispositions, tries)
             due = {recipient: at for recipient, at in due.items() if at <= until and at < NEVER}
         return Outcome(tuple(told[r] for r in mail.envelope.recipients), tuple(attempts))
 
-    def _due(self, disposition: Disposition, tries: int) -> float:
-        delay = retry_delay(disposition, tries, self._random)
-        return NEVER if delay is None else self._clock.now() + delay
+    def _next(self, dispositions: tuple[Disposition, ...], tries: Counter[str]) -> dict[str, float]:
+        """Return when each is due; those who failed together stay together."""
+        now = self._clock.now()
+        jitter = 1.0 + JITTER * self._random.random()
+        return {
+            each.recipient: now + jitter * retry_delay(each, tries[each.recipient])
+            for each in dispositions
+        }
 
     async def _sleep_until_due(self, due: dict[str, float]) -> None:
         soonest = min(due.values())

@@ -39,14 +39,22 @@ ENVELOPE: Script = (
 )
 
 
-def interrupted(folder: Path, script: Script, *options: str, at: str) -> Result:
-    """Press Ctrl-C when the command has said `at`."""
+def interrupted(
+    folder: Path, script: Script, *options: str, at: str, by: signal.Signals = signal.SIGINT
+) -> Result:
+    """Press Ctrl-C, or send another signal, when the command has said `at`."""
     with peer(script) as server:
         configure(folder, provider("main", server))
         with running("send", *BODY, "-v", *options, cwd=folder) as process:
             wait_for(process, at)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(by)
             return ended(process)
+
+
+def test_a_job_that_is_cancelled_reports_like_one_that_is_interrupted(tmp_path: Path) -> None:
+    script = (*greeting(), *ENVELOPE, Hang())
+    report = interrupted(tmp_path, script, "--json", at="C: .", by=signal.SIGTERM).json
+    assert (report["exit_code"], report["status"]) == (130, "unknown")
 
 
 def test_before_the_content_the_mail_was_not_sent(tmp_path: Path) -> None:

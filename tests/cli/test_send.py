@@ -201,16 +201,19 @@ def test_bounces_go_elsewhere_or_nowhere(post: Post, option: str, sender: str) -
     ("option", "mail", "rcpt"),
     [
         ("never", "", " NOTIFY=NEVER"),
-        ("Success, failure", " RET=HDRS", " NOTIFY=SUCCESS,FAILURE"),
-        ("delay,delay", " RET=HDRS", " NOTIFY=DELAY"),
+        ("Success, failure", " RET=HDRS ENVID=1@a.test", " NOTIFY=SUCCESS,FAILURE"),
+        ("delay,delay", " RET=HDRS ENVID=1@a.test", " NOTIFY=DELAY"),
     ],
 )
 def test_delivery_reports_are_asked_for(tmp_path: Path, option: str, mail: str, rcpt: str) -> None:
     with peer([*greeting("DSN"), *transaction(), *GOODBYE]) as server:
         configure(tmp_path, provider("main", server))
         arguments = ("send", "--to", "b@b.test", "--text", "x", "--dsn", option)
-        assert run(*arguments, cwd=tmp_path).exit_status == 0
-    assert server.heard[1:3] == [f"MAIL FROM:<aenne@a.test>{mail}", f"RCPT TO:<b@b.test>{rcpt}"]
+        assert run(*arguments, "--message-id", "1@a.test", cwd=tmp_path).exit_status == 0
+    assert server.heard[1:3] == [
+        f"MAIL FROM:<aenne@a.test>{mail}",
+        f"RCPT TO:<b@b.test>{rcpt} ORCPT=rfc822;b@b.test",
+    ]
 
 
 def test_delivery_reports_that_nobody_offers_are_told(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def typer_table() -> dict[str, str]:
         option: "bool" if each.is_flag else "many" if each.multiple else "one"
         for each in command.params
         for option in each.opts
-        if option not in ("--help", "-h")
+        if option not in ("--help", "-h", "--version")
     }
 
 

@@ -49,6 +49,33 @@ CASES = [
     (Phase.MAIL, "502 unknown command", Scope.SESSION, LATER),
     (Phase.RCPT, "452 4.5.3 too many recipients", Scope.CROWD, LATER),
     (Phase.RCPT, "552 Too many recipients", Scope.CROWD, LATER),
+    (Phase.MAIL, "503 AUTH first (#5.5.1)", Scope.PROVIDER, NEVER),
+    (Phase.MAIL, "555 5.5.4 Unsupported option: BODY", Scope.PROVIDER, NEVER),
+    (Phase.MAIL, "504 unknown", Scope.SESSION, LATER),
+    (
+        Phase.RCPT,
+        "504 5.5.2 <a@x>: Recipient address rejected: need fully-qualified address",
+        Scope.RECIPIENT,
+        NEVER,
+    ),
+    (Phase.RCPT, "504 5.5.2 <x>: Sender address rejected", Scope.SENDER, NEVER),
+    (Phase.RCPT, "550 5.7.1 <x>: Helo command rejected: Host not found", Scope.PROVIDER, NEVER),
+    (
+        Phase.RCPT,
+        "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org",
+        Scope.PROVIDER,
+        NEVER,
+    ),
+    (Phase.RCPT, "450 4.7.25 Client host rejected: no name", Scope.PROVIDER, LATER),
+    (Phase.RCPT, "550 5.2.1 mailbox holds too many messages", Scope.RECIPIENT, NEVER),
+    (Phase.END, "550 5.7.1 Spam: see /rate limits", Scope.MESSAGE, NEVER),
+    (Phase.END, "552 5.2.2 mailbox full", Scope.RECIPIENT, NEVER),
+    (
+        Phase.AUTH,
+        "535 5.7.8 Too many connections with bad password, slow down",
+        Scope.PROVIDER,
+        NEVER,
+    ),
     (Phase.RCPT, "450 4.2.0 Greylisted", Scope.RECIPIENT, LATER),
     (Phase.RCPT, "451 4.7.1 try later", Scope.RECIPIENT, LATER),
     (Phase.RCPT, "552 5.2.2 mailbox full", Scope.RECIPIENT, NEVER),
@@ -112,4 +139,10 @@ def test_a_broken_conversation_is_somebodys_failure(
 def test_a_refused_handshake_says_nothing_about_the_mail() -> None:
     [reply] = ReplyReader().receive(b"550 5.7.30 Basic authentication is not supported\r\n")
     assert classify(Phase.AUTH, reply, provider_rules()).is_unanswered
+    [reply] = ReplyReader().receive(b"550 5.1.8 unknown sender\r\n")
     assert not classify(Phase.MAIL, reply, provider_rules()).is_unanswered
+
+
+def test_sign_in_first_is_no_answer_about_the_mail() -> None:
+    [reply] = ReplyReader().receive(b"530 5.7.0 Authentication required\r\n")
+    assert classify(Phase.MAIL, reply).is_unanswered

@@ -157,10 +157,13 @@ def test_a_server_that_wants_content_for_nobody_gets_a_lone_dot() -> None:
 
 def test_a_server_that_wants_content_from_a_refused_sender_gets_nothing() -> None:
     pipeline = Pipeline(GROUPED)
-    pipeline.submit(ONE)
-    answer(pipeline, "550 a", "250 b")
-    with pytest.raises(ProtocolError, match="whose sender it refused"):
-        pipeline.receive(b"354 go\r\n")
+    transaction = pipeline.submit(ONE)
+    wire = answer(pipeline, "451 a", "250 b", "354 go")
+    assert wire.endswith(b"DATA\r\n")
+    assert transaction.is_done
+    assert not pipeline.is_reusable
+    [disposition] = transaction.dispositions()
+    assert (disposition.verdict, disposition.phase) == (Verdict.DEFERRED, Phase.MAIL)
 
 
 @pytest.mark.parametrize("shape", ["lockstep", "grouped"])

@@ -1,4 +1,5 @@
 import pytest
+from msgspec import structs
 
 from nexomailer_cli.smtp.envelope import Envelope, Mail
 from nexomailer_cli.smtp.extensions import Extensions
@@ -76,8 +77,21 @@ def test_parameters_follow_what_the_server_offers(
 
 def test_delivery_reports_are_asked_of_servers_that_know_them() -> None:
     wanted = mail(notify="success,delay")
-    assert first_lines(wanted, Extensions(dsn=True))[1].endswith("> NOTIFY=SUCCESS,DELAY")
+    line = first_lines(wanted, Extensions(dsn=True))[1]
+    assert line == "RCPT TO:<x@y.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x@y.test"
     assert first_lines(wanted, Extensions())[1].endswith("<x@y.test>")
+
+
+def test_a_delivery_report_will_name_the_message() -> None:
+    wanted = Mail(
+        Envelope("a@b.test", ("x+y@z.test", "jürgen@z.test"), ("failure",)), PLAIN, "<1=2@b.test>"
+    )
+    first, second, third = first_lines(wanted, Extensions(dsn=True, smtputf8=True))
+    assert first.endswith(" RET=HDRS ENVID=1+3D2@b.test")
+    assert second.endswith(" ORCPT=rfc822;x+2By@z.test")
+    assert third.endswith(" NOTIFY=FAILURE")
+    endless = structs.replace(wanted, message_id=f"<{'x' * 120}@b.test>")
+    assert "ENVID" not in first_lines(endless, Extensions(dsn=True, smtputf8=True))[0]
 
 
 def test_a_mail_for_all_its_recipients_is_itself() -> None:

@@ -239,6 +239,9 @@ async def scripted(
         yield peer
     finally:
         server.close()
+        # What the client said last may still be on its way.
+        if tasks:
+            await asyncio.wait(tuple(tasks), timeout=0.2)
         for task in tuple(tasks):
             task.cancel()
         if tasks:

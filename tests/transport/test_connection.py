@@ -461,10 +461,28 @@ async def test_content_is_not_given_for_a_sender_that_was_refused() -> None:
     )
     async with scripted(script) as peer:
         connection = await connect(peer)
-        with pytest.raises(ProtocolError):
-            await connection.send(mail())
+        [disposition] = await connection.send(mail())
+        assert not connection.is_reusable
         await connection.aclose()
+    assert (disposition.verdict, disposition.phase) == (Verdict.REJECTED, Phase.MAIL)
     assert peer.heard[-1] == "DATA"
+
+
+@pytest.mark.parametrize("last", [Close(), Reset(), Hang()])
+async def test_recipients_that_were_refused_stay_so_when_the_connection_dies(last: Step) -> None:
+    script = (
+        *greeting(),
+        *(Expect("MAIL"), Reply("250 ok"), Expect("RCPT"), Reply("550 5.1.1 no")),
+        *(Expect("RCPT"), Reply("250 ok"), Expect("DATA"), last),
+    )
+    async with scripted(script) as peer:
+        connection = await connect(peer, HASTY)
+        refused, lost = await connection.send(mail("a@b.test", "c@b.test"))
+        await connection.aclose()
+    assert (refused.verdict, refused.phase) == (Verdict.REJECTED, Phase.RCPT)
+    assert (lost.verdict, lost.phase) == (Verdict.DEFERRED, Phase.DATA)
+    assert lost.failure is not None
+    assert lost.failure.may_fail_over
 
 
 @pytest.mark.parametrize("unasked", ["421 idle for too long", "250 queued", "what?"])

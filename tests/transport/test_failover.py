@@ -15,9 +15,9 @@ from nexomailer_cli.smtp.failure import Failure, Scope
 from nexomailer_cli.smtp.outcome import Disposition, Outcome, Phase, Status, Verdict
 from nexomailer_cli.smtp.reply import Reply as Answer
 from nexomailer_cli.transport.failover import FailoverTransport, more_telling, waiting_recipients
-from nexomailer_cli.transport.handshake import Terms
 from nexomailer_cli.transport.limits import Limits
 from nexomailer_cli.transport.provider import Account, ProviderTransport
+from nexomailer_cli.transport.terms import Terms
 from tests.support.account import BIG, CONTENT, PASSWORD, PROMPT, account, mail
 from tests.support.script import (
     GOODBYE,
@@ -241,7 +241,9 @@ async def test_a_wrong_password_is_tried_once_in_a_run() -> None:
         await transport.aclose()
     assert [outcome.status for outcome in outcomes] == [OK, OK]
     assert one.verbs.count("AUTH") == 1
-    assert outcomes[1].attempts[0].text == outcomes[0].attempts[0].text
+    assert [attempt.provider for attempt in outcomes[1].attempts] == [
+        outcomes[0].attempts[1].provider
+    ]
     assert "wrong" in outcomes[0].attempts[0].text
 
 

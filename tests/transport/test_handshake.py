@@ -9,13 +9,14 @@ import aiosmtplib
 import pytest
 import trustme
 
-from nexomailer_cli.errors import MessageError, ProtocolError, TransportError
+from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.smtp.extensions import Extensions
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.transport.base import Event, Said
-from nexomailer_cli.transport.handshake import Handshake, Session, Terms
+from nexomailer_cli.transport.handshake import Handshake
 from nexomailer_cli.transport.limits import Limits
+from nexomailer_cli.transport.terms import Session, Terms
 from tests.support.account import until_heard
 from tests.support.script import (
     Blank,
@@ -149,9 +150,18 @@ async def test_our_own_address_is_the_last_resort_for_a_name() -> None:
 async def test_an_ehlo_name_that_is_an_injection_is_refused() -> None:
     async with scripted((Reply("220 hi"), Hang())) as peer:
         demand = Terms(host="127.0.0.1", port=peer.port, requires_tls=False, ehlo_name="a\r\nQUIT")
-        with pytest.raises((MessageError, ValueError)):
+        with pytest.raises(TransportError, match="EHLO name") as caught:
             await opened(demand)
-    assert peer.heard == []
+    assert caught.value.reason == "configuration"
+    assert peer.connections == 0
+
+
+async def test_a_server_that_asks_without_end_is_left() -> None:
+    ask: tuple[Step, ...] = (Expect("*"), Reply("334 "))
+    script = (*greeting("AUTH PLAIN"), Expect("AUTH"), Reply("334 "), *ask * 20)
+    error, peer = await failure(script, credentials=PASSWORD)
+    assert isinstance(error, ProtocolError)
+    assert len(peer.heard) < 10
 
 
 async def test_helo_is_for_servers_that_do_not_know_ehlo() -> None:

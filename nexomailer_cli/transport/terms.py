@@ -1,0 +1,73 @@
+"""What we demand of a session and bring to it, and what we get. Values: nothing here waits."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from msgspec import Struct
+
+from nexomailer_cli.errors import MessageError, TransportError
+from nexomailer_cli.smtp import command
+from nexomailer_cli.smtp.auth import Credentials
+from nexomailer_cli.smtp.extensions import Extensions
+from nexomailer_cli.smtp.outcome import Phase
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What we demand of a session, and what we bring to it.
+
+    `tls` is the context, `None` only where TLS is ruled out (`starttls = "never"`).
+    `ehlo_name` may be empty: then the socket's own address is used as a literal.
+    """
+
+    host: str
+    port: int
+    implicit_tls: bool = False
+    requires_tls: bool = True
+    tls: ssl.SSLContext | None = None
+    servername: str = ""
+    ehlo_name: str = ""
+    credentials: Credentials | None = None
+    allow_plaintext_auth: bool = False
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether TLS proves who the server is."""
+        return self.tls is not None and self.tls.verify_mode is ssl.CERT_REQUIRED
+
+    @property
+    def name_in_certificate(self) -> str:
+        """The name that is sent (SNI) and verified."""
+        # A trailing dot is good DNS and breaks both.
+        return (self.servername or self.host).rstrip(".")
+
+    def check_name(self) -> None:
+        """Raise TransportError for an EHLO name that must not reach the wire."""
+        try:
+            command.ehlo(self.ehlo_name or "[127.0.0.1]")
+        except MessageError as error:
+            raise TransportError(str(error), phase=Phase.CONNECT, reason="configuration") from error
+
+    def is_private(self, tls_version: str) -> bool:
+        """Whether nobody can listen on the way to another machine.
+
+        Raises TransportError where that means that no password may be sent at all.
+        """
+        if tls_version and self.is_verified:
+            return True
+        if self.allow_plaintext_auth:
+            return bool(tls_version)
+        if tls_version:
+            message, reason = "the server's certificate is not verified", "unverified-password"
+        else:
+            message, reason = "the connection is not encrypted", "plaintext-password"
+        raise TransportError(f"no password is sent: {message}", phase=Phase.AUTH, reason=reason)
+
+
+class Session(Struct, frozen=True):
+    """A session that may send, and the wire it runs on."""
+
+    wire: asyncio.Transport
+    extensions: Extensions
+    tls_version: str
