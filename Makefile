@@ -7,7 +7,7 @@ BIN := .venv/bin
 demo: .venv/.installed  ## send a message through the whole engine to the embedded sandbox
 	$(BIN)/nexomailer send --sandbox --verbose \
 	  --from "nexomailer <demo@example.com>" --to "You <you@example.com>" \
-	  --subject "It works ✓" --markdown @docs/demo.md --attach LICENSE
+	  --subject "It works ✓" --markdown @docs/demo.md --attach README.md
 
 test: .venv/.dev  ## the tests: no network, no root
 	$(BIN)/pytest --numprocesses=auto

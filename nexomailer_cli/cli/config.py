@@ -1,4 +1,4 @@
-"""Look at the configuration: is it right, what is in force, where does it come from?"""
+"""Check, show or locate the configuration."""
 
 import os
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,12 +32,14 @@ def check(
 
     Environment variables and files with secrets are looked at; commands are not run.
     """
+    from nexomailer_cli.cli.request import check_standing_headers
     from nexomailer_cli.config.file import load_config
 
     everywhere = settle(context, Globals(config, verbose, quiet, no_color, debug))
     output = everywhere.output
     try:
         loaded = load_config(everywhere.config, os.environ, warn=output.warn)
+        check_standing_headers(loaded.defaults)
     except ConfigError as error:
         if not as_json:
             raise

@@ -122,12 +122,13 @@ def interruptible(ask: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def _heed_termination() -> None:
-    """Let SIGTERM, as of a cancelled job, end the command the way that Ctrl-C does."""
+    """Let a cancelled job, or a terminal that is gone, end the command as Ctrl-C does."""
     task = asyncio.current_task()
     assert task is not None
     # Not on Windows, and not outside of the main thread.
     with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 async def _send(

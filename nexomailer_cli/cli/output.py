@@ -13,6 +13,7 @@ from nexomailer_cli.errors import OutputError
 if TYPE_CHECKING:
     from typing import TextIO
 
+MAX_WIDTH = 100  # columns of a paragraph
 UNWRITABLE = "cannot write to standard output"
 _STYLES = {"error": "31;1", "warning": "33", "good": "32", "faint": "2"}
 
@@ -48,6 +49,20 @@ class Output(Struct, frozen=True):
         """Tell something that is good to know."""
         if not self.quiet:
             self._say(text)
+
+    def fact(self, text: str) -> None:
+        """Tell what an error is about, also with `--quiet`."""
+        self._say(text)
+
+    def indented(self, text: str) -> str:
+        """Return text as a paragraph, broken between words where people read it."""
+        if sys.stderr is None or not sys.stderr.isatty():
+            return f"  {text}"
+        import shutil
+        import textwrap
+
+        width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+        return textwrap.fill(text, width, initial_indent="  ", subsequent_indent="       ")
 
     def detail(self, text: str) -> None:
         """Tell something that only `--verbose` asks for."""

@@ -64,6 +64,24 @@ def as_json(outcome: Outcome, mail: Mail, exit_code: int) -> dict[str, Any]:
     }
 
 
+def composed_json(mail: Mail) -> dict[str, Any]:
+    """Return the same object for a message that was composed and not sent."""
+    unsent = {"verdict": None, "code": None, "enhanced": None, "text": ""}
+    return {
+        "schema": SCHEMA,
+        "status": "composed",
+        "message_id": mail.message_id or None,
+        "provider": None,
+        "queue_id": None,
+        "sender": mail.envelope.sender,
+        "size": len(mail.content),
+        "recipients": [{"address": each} | unsent for each in mail.envelope.recipients],
+        "attempts": [],
+        "error": None,
+        "exit_code": 0,
+    }
+
+
 def failure_json(identity: str, title: str, fix: str, exit_code: int) -> dict[str, Any]:
     """Return the same object for a command that did not get as far as a server."""
     return {
@@ -169,9 +187,11 @@ def _tell_success(outcome: Outcome, output: Output) -> None:
 def _tell_recipients(outcome: Outcome, output: Output) -> None:
     for each in outcome.dispositions:
         words = f"{each.recipient}: {each.verdict}"
-        output.note(f"{words}: {each.reply}" if each.reply else words)
+        output.fact(f"{words}: {each.reply}" if each.reply else words)
 
 
 def _tell_finding(finding: Finding, output: Output) -> None:
     output.error(finding.title)
-    output.note(f"  Why: {finding.meaning}\n  Fix: {finding.fix}\n  ({finding.id})")
+    output.note(output.indented(f"Why: {finding.meaning}"))
+    output.note(output.indented(f"Fix: {finding.fix}"))
+    output.note(f"  ({finding.id})")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.cli import sources
-from nexomailer_cli.errors import UsageError
+from nexomailer_cli.errors import ConfigError, MessageError, Problem, UsageError
 from nexomailer_cli.message.draft import Address, Draft
 from nexomailer_cli.smtp.envelope import distinct
 
@@ -129,8 +129,21 @@ def _headers(
     taken = {name.lower() for name, _ in typed}
     kept = tuple(field for field in templated if field[0].lower() not in taken)
     taken |= {name.lower() for name, _ in kept}
+    check_standing_headers(defaults)
     standing = tuple(field for field in defaults.headers.items() if field[0].lower() not in taken)
     return (*kept, *typed, *standing)
+
+
+def check_standing_headers(defaults: Defaults) -> None:
+    """Raise ConfigError for a standing header that no message may have."""
+    from nexomailer_cli.message.custom import custom_fields
+
+    for field in defaults.headers.items():
+        try:
+            custom_fields((field,))
+        except MessageError as error:
+            key = f"defaults.headers.{field[0]}"
+            raise ConfigError(Problem(str(error), key=key), hint=error.hint) from error
 
 
 def _envelope_from(options: SendOptions, defaults: Defaults) -> str | None:

@@ -26,11 +26,17 @@ DEFAULT_PORT = 2525  # the customary stand-in for 25 and 587, and no privilege n
 def sandbox(
     context: typer.Context,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")
+        int,
+        typer.Option(
+            min=0, max=65535, metavar="N", help="Port on 127.0.0.1; 0 takes any free one."
+        ),
     ] = DEFAULT_PORT,
     maildir: Annotated[
         Path | None,
-        typer.Option(help="Keep the messages in this Maildir; else they are deleted at the end."),
+        typer.Option(
+            metavar="DIR",
+            help="Keep the messages in this Maildir; else they are deleted at the end.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per line: first `ready`, then messages.")

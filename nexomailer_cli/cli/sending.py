@@ -177,17 +177,9 @@ def _keep(mail: Mail, path: str) -> None:
 def _show(mail: Mail, options: SendOptions, output: Output) -> int:
     """Show what would be sent, and to whom."""
     if options.as_json:
-        envelope = mail.envelope
-        shown = {
-            "schema": "nexomailer.send/1",
-            "status": "composed",
-            "message_id": mail.message_id,
-            "sender": envelope.sender,
-            "recipients": [{"address": each} for each in envelope.recipients],
-            "size": len(mail.content),
-            "exit_code": 0,
-        }
-        _print_json(shown, output)
+        from nexomailer_cli.cli.report import composed_json
+
+        _print_json(composed_json(mail), output)
     elif options.output_file is None:
         output.result_bytes(mail.content)
     output.note(_envelope_words(mail))

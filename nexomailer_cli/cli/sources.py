@@ -125,6 +125,8 @@ def values_of(variables: Iterable[str], vars_file: str | None) -> dict[str, Any]
                 f"--var: “{printable(variable)}” is not KEY=VALUE",
                 hint="A key has letters, digits and underscores, as in --var first_name=Ann.",
             )
+        if not value.isprintable() and any("\ud800" <= each <= "\udfff" for each in value):
+            raise UsageError(f"--var: the value of {key} is not UTF-8 text")
         values[key] = value
     return values
 

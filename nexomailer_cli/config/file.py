@@ -129,7 +129,7 @@ def _from_url(url: str, env: Mapping[str, str]) -> Config:
         tables = tables_of(url)
     except ValueError as error:
         raise ConfigError(Problem(str(error), file=URL_ORIGIN)) from None
-    reader = Reader(Source(env, base=Path.cwd(), is_typeless=True))
+    reader = Reader(Source(env, base=Path(), is_typeless=True))
     config = reader.read(tables)
     if reader.mistakes:
         _refuse(Problem(said, dotted(path[-1:]), URL_ORIGIN) for path, said in reader.mistakes)

@@ -114,6 +114,21 @@ _CONVERSATIONS: dict[str, Callable[[Credentials], Conversation]] = {
 }
 
 
+def unspoken(text: str, credentials: Credentials) -> str:
+    """Return `text` with every form of the secret replaced: servers have echoed passwords."""
+    secrets = [secret for secret in (credentials.password, credentials.token) if secret]
+    sent = [b64 for secret in secrets for b64 in _sent(credentials, secret)]
+    for form in (*sent, *secrets):
+        text = text.replace(form, "***")
+    return text
+
+
+def _sent(credentials: Credentials, secret: str) -> list[str]:
+    plain = f"\0{credentials.user}\0{secret}"
+    bearer = f"user={credentials.user}\1auth=Bearer {secret}\1\1"
+    return [encode(form.encode()).decode() for form in (plain, bearer, secret)]
+
+
 def encode(response: bytes) -> bytes:
     """Return `response` as it goes over the wire."""
     return binascii.b2a_base64(response, newline=False)

@@ -102,7 +102,25 @@ def _rule(
     return Rule(scope, is_transient, phases, frozenset(codes), frozenset(enhanced), pattern)
 
 
-# First match wins.
+# What nobody's choice of words can change: there is no such mailbox (RFC 3463 section 3.2),
+# or the content was taken for spam, which it is at every provider.
+PLAIN_RULES = (
+    _rule(
+        Scope.RECIPIENT,
+        frozenset({Phase.RCPT}),
+        enhanced=("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"),
+    ),
+    _rule(
+        Scope.MESSAGE,
+        _AFTER_ENVELOPE,
+        550,
+        552,
+        554,
+        text=r"\b(spam|virus|phish|malware|blacklist)",
+    ),
+)
+
+# First match wins; those of the providers come before.
 STANDARD_RULES = (
     # RFC 5321 section 3.8: the server is going away, whatever it was asked.
     _rule(Scope.SESSION, _TRANSACTION, 421, is_transient=True),
@@ -141,7 +159,7 @@ def classify(phase: Phase, reply: Reply, rules: Iterable[Rule] = ()) -> Failure:
     if phase is Phase.AUTH and not transient:
         # Whatever the words are: the same password again is how accounts get locked.
         return Failure(Scope.PROVIDER, is_transient=False, is_unanswered=True)
-    for rule in (*rules, *STANDARD_RULES):
+    for rule in (*PLAIN_RULES, *rules, *STANDARD_RULES):
         if rule.matches(phase, reply):
             passes = transient if rule.is_transient is None else rule.is_transient
             # "Sign in first" is no answer about the mail.
@@ -162,6 +180,7 @@ def classify(phase: Phase, reply: Reply, rules: Iterable[Rule] = ()) -> Failure:
 _PASSING = frozenset(
     {
         "timeout",
+        "deadline",
         "closed",
         "ECONNRESET",
         "ECONNREFUSED",

@@ -87,6 +87,8 @@ class Connection(asyncio.Protocol):
                 await self._wait(self._reply_seconds(transaction))
 
     def _reply_seconds(self, transaction: Transaction) -> float:
+        if transaction.is_refused:
+            return self._limits.reply  # what is still to come changes nothing
         if self._pipeline.awaiting is Phase.END or transaction.is_past_return:
             return self._limits.end_for(len(transaction.content))
         return self._limits.reply
@@ -118,6 +120,8 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout_at(until):
                 await self._wake
         except TimeoutError as error:
+            if self._limits.is_over(now=self._loop.time()):
+                raise self._lost("deadline", "the deadline has passed") from error
             raise self._lost("timeout", "no answer within the time-out") from error
         finally:
             self._wake = None

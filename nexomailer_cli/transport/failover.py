@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from nexomailer_cli.smtp.failure import Scope
 from nexomailer_cli.smtp.outcome import Attempt, Disposition, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.transport.base import Transport
 
@@ -25,6 +28,8 @@ class FailoverTransport:
         assert transports
         self._transports = transports
         self._deadline = deadline
+        # Who has been greylisted where: another server's second try would be a first one.
+        self._home: dict[str, Transport] = {}
 
     @property
     def name(self) -> str:
@@ -35,18 +40,36 @@ class FailoverTransport:
         """Hand `mail` to the first transport that takes it."""
         told: dict[str, Disposition] = {}
         attempts: list[Attempt] = []
-        for transport in self._transports:
-            waiting = waiting_recipients(mail, told)
-            if not waiting or (told and self._is_too_late()):
+        for transport, recipients in self._plan(mail):
+            waiting = waiting_recipients(mail.only(recipients), told)
+            if not waiting:
+                continue
+            if self._is_too_late() and all(each in told for each in waiting):
                 break
             outcome = await transport.send(mail.only(waiting))
             attempts += outcome.attempts
             for disposition in outcome.dispositions:
                 known = told.get(disposition.recipient)
                 told[disposition.recipient] = more_telling(known, disposition)
+            self._remember(transport, outcome)
         return Outcome(
             tuple(told[recipient] for recipient in mail.envelope.recipients), tuple(attempts)
         )
+
+    def _plan(self, mail: Mail) -> Iterator[tuple[Transport, tuple[str, ...]]]:
+        """Yield whom to offer to which transport: the greylisted first, where they were."""
+        everybody = mail.envelope.recipients
+        for transport in self._transports:
+            home = tuple(each for each in everybody if self._home.get(each) is transport)
+            if home:
+                yield transport, home
+        for transport in self._transports:
+            yield transport, everybody
+
+    def _remember(self, transport: Transport, outcome: Outcome) -> None:
+        for each in outcome.dispositions:
+            if each.failure and each.failure.scope is Scope.RECIPIENT and _is_transient(each):
+                self._home[each.recipient] = transport
 
     async def aclose(self) -> None:
         """Close all."""

@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
+from msgspec import structs
 
 from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.printable import printable
@@ -217,11 +218,18 @@ class Handshake:
         except TransportError:
             self._reading.verify_order(self.phase)  # the better explanation, if it is one
             raise
-        reply = self._reading.take(self.phase)
+        reply = self._without_secrets(self._reading.take(self.phase))
         # A challenge may hold what the answer is made of.
         for line in [Said("S", "334 ***")] if reply.code == 334 else said_reply(reply):
             self._observer(line)
         return reply
+
+    def _without_secrets(self, reply: Reply) -> Reply:
+        credentials = self._terms.credentials
+        if self.phase is not Phase.AUTH or credentials is None or reply.code == 334:
+            return reply
+        lines = tuple(auth.unspoken(line, credentials) for line in reply.lines)
+        return structs.replace(reply, lines=lines)
 
     @contextlib.asynccontextmanager
     async def _bounded(self, seconds: float) -> AsyncIterator[None]:
@@ -237,6 +245,10 @@ class Handshake:
             message = f"{printable(self._terms.name_in_certificate)} is not a host name"
             raise TransportError(message, phase=self.phase, reason="bad-name") from error
         except (aiosmtplib.SMTPException, OSError) as error:
+            if self._limits.is_over(now=asyncio.get_running_loop().time()):
+                raise TransportError(
+                    "the deadline has passed", phase=self.phase, reason="deadline"
+                ) from error
             raise broken(error, self.phase) from error
 
     def _refused(self, reply: Reply, detail: str = "") -> TransportError:

@@ -29,6 +29,10 @@ class Limits(Struct, frozen=True):
         """Return the moment at which a wait of `seconds` ends."""
         return min(now + seconds, self.deadline)
 
+    def is_over(self, *, now: float) -> bool:
+        """Whether the deadline has passed, so that no time-out is to blame."""
+        return now >= self.deadline
+
     def end_for(self, size: int) -> float:
         """Return how long the reply to `size` octets of content may take."""
         return self.end + size / MIN_BYTES_PER_SECOND

@@ -124,8 +124,17 @@ class ProviderTransport:
             return _unfit(batch, reason)
         if mail.envelope.notify and not connection.extensions.dsn:
             self._observer(Withheld(self.name, "delivery reports (DSN)"))
-        dispositions = await connection.send(batch)
-        return tuple(map(self._judged, dispositions))
+        dispositions = tuple(map(self._judged, await connection.send(batch)))
+        self._heed(dispositions[0])
+        return dispositions
+
+    def _heed(self, disposition: Disposition) -> None:
+        """Switch this provider off where it wants a sign-in that it does not get."""
+        failure, reply = disposition.failure, disposition.reply
+        if reply is None or failure is None or disposition.phase is not Phase.MAIL:
+            return
+        if failure.scope is Scope.PROVIDER and not failure.is_transient:
+            self._off = TransportError(reply.text, phase=disposition.phase, reply=reply)
 
     async def _connected(self) -> Connection:
         if self._off is not None:
@@ -219,12 +228,19 @@ def _words(disposition: Disposition, error: TransportError | None) -> str:
         said = error.reply.text if error.reply else ""
         return " ".join(word for word in (said, error.detail) if word) or str(error)
     if disposition.verdict is Verdict.UNKNOWN:
-        return f"the connection was lost after the content ({disposition.reason})"
+        return _AFTER_END.get(disposition.reason, "the connection was lost after the content")
     reply: Reply | None = disposition.reply
     if reply is not None:
         return reply.text
     return _UNFIT.get(disposition.reason, f"the connection was lost ({disposition.reason})")
 
+
+_AFTER_END = {
+    "timeout": "no answer to the content within the time-out",
+    "deadline": "no answer to the content before the deadline",
+    "not-smtp": "the answer to the content cannot be understood",
+    "too-long": "the answer to the content has no end",
+}
 
 _UNFIT = {
     "too-large": "the message is larger than this server takes",

@@ -111,3 +111,19 @@ def test_results_that_cannot_be_written_are_an_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(OutputError, match="it is closed"):
         Output().result("lost")
+
+
+def test_a_paragraph_on_a_terminal_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "Fix: " + "word " * 40
+    assert Output().indented(words.strip()) == f"  {words.strip()}"
+    monkeypatch.setattr("sys.stderr", TerminalStream())
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = Output().indented(words).splitlines()
+    assert len(lines) > 3
+    assert all(len(line) <= 60 for line in lines)
+    assert [line[:7] for line in lines[1:]] == ["       "] * (len(lines) - 1)
+
+
+class TerminalStream(io.StringIO):
+    def isatty(self) -> bool:
+        return True

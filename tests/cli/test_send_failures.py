@@ -411,7 +411,7 @@ def test_the_deadline_is_for_all_providers_together(tmp_path: Path) -> None:
     silent = (Hang(),)
     with two(tmp_path, silent, then=silent) as servers:
         report = servers.send("--json", "--deadline", "300ms").json
-    assert (report["exit_code"], report["error"]["id"]) == (75, "banner.timeout")
+    assert (report["exit_code"], report["error"]["id"]) == (75, "deadline.passed")
     assert sum(each["elapsed_ms"] for each in report["attempts"]) < 2000
     assert servers.backup.connections == 0
 
@@ -451,3 +451,19 @@ def test_retrying_is_switched_off_over_the_configuration(
         configure(tmp_path, provider("main", server), defaults=defaults)
         assert run("send", *BODY, "--retry-for", "0", cwd=tmp_path).exit_status == 75
     assert server.connections == 1
+
+
+def test_a_standing_header_that_no_message_may_have_is_the_configurations_fault(
+    tmp_path: Path,
+) -> None:
+    configure(tmp_path, provider("main", 1), defaults={"headers": {"Bcc": "x@x.test"}})
+    for arguments in (("send", *BODY, "--from", "a@a.test", "--dry-run"), ("config", "check")):
+        result = run(*arguments, cwd=tmp_path)
+        assert result.exit_status == 78
+        assert "defaults.headers.Bcc" in result.stderr
+
+
+def test_a_value_that_is_no_text_is_refused() -> None:
+    result = run("send", *BODY, "--from", "a@a.test", "--dry-run", "--var", "a=\udcff")
+    assert (result.exit_status, result.stdout) == (2, b"")
+    assert "--var: the value of a is not UTF-8 text" in result.stderr

@@ -72,7 +72,8 @@ def test_a_dry_run_is_composed_and_goes_to_whom_it_would(tmp_path: Path) -> None
     report = result.json
     assert (report["schema"], report["status"]) == ("nexomailer.send/1", "composed")
     assert report["sender"] == "a@a.test"
-    assert report["recipients"] == [{"address": "b@b.test"}, {"address": "c@c.test"}]
+    assert [each["address"] for each in report["recipients"]] == ["b@b.test", "c@c.test"]
+    assert {each["verdict"] for each in report["recipients"]} == {None}
     assert report["size"] > 100
     assert report["message_id"].endswith("@a.test>")
 

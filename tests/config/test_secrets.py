@@ -148,7 +148,7 @@ def test_a_file_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
         (tmp_path, "it is not a regular file"),
         (tmp_path / "fifo", "it is not a regular file"),
         (Path("/dev/zero"), "it is not a regular file"),
-        (Path("a\0b"), "cannot read a\\x00b: embedded null byte"),
+        (Path("a\0b"), "cannot read a\\x00b: "),
         (Path("~nobody-at-all/pass"), "cannot read ~nobody-at-all/pass: "),
     ):
         assert message in refusal(Secret("file", (str(path),)))

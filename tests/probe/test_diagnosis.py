@@ -29,7 +29,10 @@ CONDITIONS = [(row["id"], when) for row in FINDINGS for when in row["when"]]
 # cli.md, less 0, 2, 3, 66, 70, 73 and 130, which are not about a server.
 EXIT_STATUSES = {4, 65, 68, 69, 75, 76, 77, 78}
 # What `send` understands, and the global -v.
-FLAGS = {"--from", "--to", "--provider", "--retry-for", "--raw", "--attach", "--subject", "--text"}
+FLAGS = {
+    *("--from", "--to", "--provider", "--deadline", "--retry-for"),
+    *("--raw", "--attach", "--subject", "--text"),
+}
 KEYS = (
     {field.encode_name for field in fields(SmtpConfig)}
     | {f"auth.{field.encode_name}" for field in fields(Auth)}
@@ -138,7 +141,8 @@ def test_fixes_name_only_keys_and_flags_that_exist() -> None:
         named = set(re.findall(r"providers\.config\.([a-z_.]*[a-z])", words))
         assert named <= KEYS, row["id"]
         assert set(re.findall(r"(?<!\S)--[a-z-]+", words)) <= FLAGS, row["id"]
-        assert set(re.findall(r"defaults\.\w+", words)) <= {"defaults.from"}, row["id"]
+        defaults = set(re.findall(r"defaults\.\w+", words))
+        assert defaults <= {"defaults.from", "defaults.deadline"}, row["id"]
         assert "smtp." not in re.sub(r"smtp\. and the domain|smtp\.example\.com", "", words)
 
 

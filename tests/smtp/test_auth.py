@@ -85,5 +85,13 @@ def test_a_challenge_that_is_not_base64_ends_the_conversation(challenge: str) ->
         auth.decode(challenge)
 
 
+def test_a_secret_that_comes_back_is_not_shown() -> None:
+    plain = base64.b64encode(b"\0tim\0tanstaaf").decode()
+    said = f"bad password tanstaaf ({plain}, dGFuc3RhYWY=)"
+    assert auth.unspoken(said, PASSWORD) == "bad password *** (***, ***)"
+    assert auth.unspoken("expired: ya29.x", TOKEN) == "expired: ***"
+    assert auth.unspoken("no secret", Credentials("tim")) == "no secret"
+
+
 def test_no_secret_is_in_a_repr() -> None:
     assert "hunter2" not in repr(Credentials("u", "hunter2", token="hunter2"))

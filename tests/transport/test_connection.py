@@ -375,7 +375,7 @@ async def test_the_deadline_ends_every_wait() -> None:
         with pytest.raises(TransportError) as caught:
             await connection.send(mail())
         await connection.aclose()
-    assert caught.value.reason == "timeout"
+    assert caught.value.reason == "deadline"
 
 
 # --- more than one recipient, more than one mail --------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -111,3 +112,26 @@ async def test_the_reason_is_the_system_s(
 @pytest.mark.parametrize("host", ["a" * 64 + ".test", "a..test"])
 async def test_what_is_no_name_is_not_looked_up(host: str) -> None:
     assert (await refusal(host)).reason == "bad-name"
+
+
+async def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
+    def resolve(*_: object, **__: object) -> list[Any]:
+        ended.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(dial("slow.test", 25), 0.05)
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "resolver"] == [
+        True
+    ]
+    ended.set()
+
+
+async def test_an_address_needs_no_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    async with scripted((Hang(),)) as peer:
+        with await dial("127.0.0.1", peer.port) as sock:
+            assert sock.getpeername()[0] == "127.0.0.1"

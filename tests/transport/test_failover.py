@@ -323,7 +323,7 @@ async def test_the_deadline_stops_handing_on() -> None:
         outcome = await transport.send(mail())
         await transport.aclose()
     assert outcome.status is Status.FAILED
-    assert outcome.attempts[0].reason == "timeout"
+    assert outcome.attempts[0].reason == "deadline"
     assert two.connections == 0
 
 
@@ -414,3 +414,20 @@ def test_the_more_telling_answer_counts(
 def test_only_whom_another_provider_may_help_waits_for_it(known: Disposition, waits: bool) -> None:
     message = mail("r", "new")
     assert waiting_recipients(message, {"r": known}) == (("r", "new") if waits else ("new",))
+
+
+async def test_who_was_greylisted_comes_back_to_the_same_provider() -> None:
+    greylisting = (*GROUPED, *transaction(rcpt=("450 4.2.0 later",), data="503 no"), *GOODBYE)
+    second = (*GROUPED, *transaction(), *GOODBYE)
+    async with (
+        scripted((Reply("421 busy"),), second) as one,
+        scripted(greylisting, second) as two,
+    ):
+        transport = both(account(one, name="one"), account(two, name="two"))
+        first = await transport.send(mail())
+        await transport.aclose()
+        again = await transport.send(mail())
+        await transport.aclose()
+    assert [attempt.provider for attempt in first.attempts] == ["one", "two"]
+    assert [attempt.provider for attempt in again.attempts] == ["two"]
+    assert (first.status, again.status) == (Status.DEFERRED, OK)

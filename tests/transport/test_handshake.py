@@ -251,7 +251,7 @@ async def test_a_silent_or_dribbling_ehlo_ends_with_the_time_out(end: Step) -> N
 async def test_the_deadline_ends_a_wait_before_its_time_out() -> None:
     deadline = asyncio.get_running_loop().time() + 0.2
     error, _ = await failure((Hang(),), limits=Limits(deadline=deadline))
-    assert error.reason == "timeout"
+    assert error.reason == "deadline"
 
 
 @pytest.mark.parametrize(
@@ -430,6 +430,14 @@ async def test_a_refused_password_is_tried_once() -> None:
     assert error.reply is not None
     assert error.reply.code == 535
     assert peer.verbs.count("AUTH") == 1
+
+
+async def test_a_password_that_the_server_repeats_is_not_shown() -> None:
+    script = (*greeting("AUTH PLAIN"), Expect("AUTH"), Reply("535 bad password tanstaaf"), Hang())
+    error, _ = await failure(script, credentials=PASSWORD)
+    assert error.reply is not None
+    assert error.reply.text == "bad password ***"
+    assert "tanstaaf" not in str(error)
 
 
 async def test_the_words_of_a_421_to_auth_are_kept() -> None:

@@ -420,6 +420,16 @@ async def test_a_mail_that_asks_for_sign_in_is_the_provider_s_failure() -> None:
     assert peer.connections == 1
 
 
+async def test_a_provider_that_wants_a_sign_in_is_not_asked_again_in_a_run() -> None:
+    script = (*GROUPED, *refusing("530 5.7.0 Authentication required"), *GOODBYE)
+    async with scripted(script) as peer:
+        transport = ProviderTransport(account(peer))
+        outcomes = [await transport.send(mail()) for _ in range(2)]
+        await transport.aclose()
+    assert [outcome.status for outcome in outcomes] == [Status.FAILED] * 2
+    assert peer.verbs.count("MAIL") == 1
+
+
 def unconfigured() -> Terms:
     raise ConfigError(Problem("environment variable PASS is not set\x1b", key="password"))
 
