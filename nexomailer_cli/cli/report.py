@@ -145,7 +145,8 @@ def explain(outcome: Outcome, output: Output) -> None:
         if attempt is not main and _is_lasting(attempt):
             # It was skipped, and will be every time until somebody acts.
             finding = finding_of(attempt)
-            output.warn(f"{attempt.provider}: {finding.title}\n  Fix: {finding.fix}")
+            output.warn(f"{attempt.provider}: {finding.title}")
+            output.fact(output.indented(f"Fix: {finding.fix}"))
     if outcome.status is Status.ACCEPTED:
         _tell_success(outcome, output)
         return
