@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import socket
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -44,12 +45,14 @@ class Wishes(Struct, frozen=True, kw_only=True):
 class Surroundings(Struct, frozen=True, kw_only=True):
     """What secrets may be resolved from, and who listens.
 
-    `prompt` asks a person, `warn` is told what is careless about a secret.
+    `prompt` asks a person, `warn` is told what is careless about a secret. `blocking` is
+    entered while one is looked up, which may take long and holds the event loop.
     """
 
     env: Mapping[str, str]
     prompt: Callable[[str], str] | None = None
     warn: Callable[[str], None] | None = None
+    blocking: Callable[[], AbstractContextManager[None]] = nullcontext
     observer: Observer = unobserved
 
 
@@ -176,11 +179,14 @@ def _credentials(
             patience=patience,
         )
 
-    if auth.type == "oauth2":
-        token = resolved(auth.access_token, "access token")
-        return Credentials(auth.user, token=token, method=auth.method or "")
-    password = resolved(auth.password, "password")
-    return Credentials(auth.user, password=password, method=auth.method or "")
+    is_oauth = auth.type == "oauth2"
+    with around.blocking():
+        return Credentials(
+            auth.user,
+            password="" if is_oauth else resolved(auth.password, "password"),
+            token=resolved(auth.access_token, "access token") if is_oauth else "",
+            method=auth.method or "",
+        )
 
 
 # RFC 1123 section 2.1, with a last label that no IPv4 address has.

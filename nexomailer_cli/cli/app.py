@@ -57,7 +57,7 @@ def _typer(*, add_completion: bool = False, **settings: Any) -> typer.Typer:
 app = _typer(cls=_Commands, add_completion=True)
 
 
-@app.callback(invoke_without_command=True)
+@app.callback()
 def main(
     context: typer.Context,
     config: ConfigPath = None,

@@ -7,15 +7,14 @@ gone out may have been delivered, and is told so.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-import signal
 import time
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from nexomailer_cli.cli import signals
 from nexomailer_cli.core import Surroundings, Wishes, open_transport
 from nexomailer_cli.smtp.failure import Failure, Scope
 from nexomailer_cli.smtp.outcome import (
@@ -29,8 +28,6 @@ from nexomailer_cli.smtp.outcome import (
 from nexomailer_cli.transport.base import Attempted, Event, PastReturn, Said, Waiting, Withheld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nexomailer_cli.cli.output import Output
     from nexomailer_cli.config.settings import Config
     from nexomailer_cli.smtp.envelope import Mail
@@ -100,42 +97,20 @@ def deliver(config: Config, mail: Mail, wishes: Wishes, output: Output) -> tuple
 def _around(listener: Listener, output: Output) -> Surroundings:
     from nexomailer_cli.config.secrets import terminal_prompt
 
-    ask = terminal_prompt()
-    prompt = None if ask is None else interruptible(ask)
-    return Surroundings(env=os.environ, prompt=prompt, warn=output.warn, observer=listener)
-
-
-def interruptible(ask: Callable[[str], str]) -> Callable[[str], str]:
-    """Let Ctrl-C end a question that is asked inside an event loop.
-
-    asyncio only takes note of the first one, for when the answer is there.
-    """
-
-    def asked(label: str) -> str:
-        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            return ask(label)
-        finally:
-            signal.signal(signal.SIGINT, usual)
-
-    return asked
-
-
-def _heed_termination() -> None:
-    """Let a cancelled job, or a terminal that is gone, end the command as Ctrl-C does."""
-    task = asyncio.current_task()
-    assert task is not None
-    # Not on Windows, and not outside of the main thread.
-    with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return Surroundings(
+        env=os.environ,
+        prompt=terminal_prompt(),
+        warn=output.warn,
+        blocking=signals.interruptible,
+        observer=listener,
+    )
 
 
 async def _send(
     config: Config, mail: Mail, wishes: Wishes, listener: Listener, output: Output
 ) -> Outcome:
     transport = open_transport(config, wishes, _around(listener, output))
-    _heed_termination()
+    signals.heed()
     try:
         listener.outcome = await transport.send(mail)
         return listener.outcome

@@ -74,4 +74,4 @@ def of_outcome(outcome: Outcome, diagnose: Callable[[Attempt], Finding]) -> Exit
     findings = [diagnose(attempt) for attempt in outcome.attempts]
     if any(finding.temporary for finding in findings):
         return ExitStatus.TEMPORARY
-    return ExitStatus(findings[0].exit_status)
+    return ExitStatus(findings[0].exit_status) if findings else ExitStatus.UNAVAILABLE

@@ -46,10 +46,10 @@ def decisive(outcome: Outcome) -> Attempt | None:
     return (answered or failed)[-1]
 
 
-def as_json(outcome: Outcome, mail: Mail, exit_code: int) -> dict[str, Any]:
+def as_json(
+    outcome: Outcome, mail: Mail, exit_code: int, *, was_interrupted: bool = False
+) -> dict[str, Any]:
     """Return the object that `--json` prints, as the command-line contract has it."""
-    attempt = decisive(outcome)
-    finding = finding_of(attempt) if attempt else None
     taker = _taker(outcome)
     return {
         "schema": SCHEMA,
@@ -59,9 +59,19 @@ def as_json(outcome: Outcome, mail: Mail, exit_code: int) -> dict[str, Any]:
         "queue_id": queue_id(_accepted_reply(outcome)),
         "recipients": [_recipient(each) for each in outcome.dispositions],
         "attempts": [_attempt(each) for each in outcome.attempts],
-        "error": _error(finding.id, finding.title, finding.fix) if finding else None,
+        "error": _error_of(outcome, was_interrupted=was_interrupted),
         "exit_code": exit_code,
     }
+
+
+def _error_of(outcome: Outcome, *, was_interrupted: bool) -> dict[str, str] | None:
+    if was_interrupted:
+        return _error("interrupted", "The command was interrupted", "Run it again if need be")
+    attempt = decisive(outcome)
+    if attempt is None:
+        return None
+    finding = finding_of(attempt)
+    return _error(finding.id, finding.title, finding.fix)
 
 
 def composed_json(mail: Mail) -> dict[str, Any]:

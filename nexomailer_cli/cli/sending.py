@@ -139,24 +139,17 @@ def _seconds(value: str | None, option: str) -> float | None:
 def _deliver(
     config: Config, mail: Mail, wishes: Wishes, options: SendOptions, output: Output
 ) -> int:
+    from nexomailer_cli.cli import signals
     from nexomailer_cli.cli.delivery import deliver
     from nexomailer_cli.cli.report import as_json, explain, explain_interruption, finding_of
 
     outcome, was_interrupted = deliver(config, mail, wishes, output)
-    _ignore_interruptions()
+    signals.ignore()
     status = ExitStatus.INTERRUPTED if was_interrupted else of_outcome(outcome, finding_of)
     (explain_interruption if was_interrupted else explain)(outcome, output)
     if options.as_json:
-        _print_report(as_json(outcome, mail, status), output)
+        _print_report(as_json(outcome, mail, status, was_interrupted=was_interrupted), output)
     return status
-
-
-def _ignore_interruptions() -> None:
-    """Let Ctrl-C come too late: the outcome stands, and a report of it must not be cut off."""
-    import signal
-
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _print_report(report: dict[str, Any], output: Output) -> None:

@@ -102,8 +102,8 @@ def _rule(
     return Rule(scope, is_transient, phases, frozenset(codes), frozenset(enhanced), pattern)
 
 
-# What nobody's choice of words can change: there is no such mailbox (RFC 3463 section 3.2),
-# or the content was taken for spam, which it is at every provider.
+# What no further words can change: there is no such mailbox (RFC 3463 section 3.2), or the
+# content is spam, which it is at every provider.
 PLAIN_RULES = (
     _rule(
         Scope.RECIPIENT,
@@ -113,20 +113,19 @@ PLAIN_RULES = (
     _rule(
         Scope.MESSAGE,
         _AFTER_ENVELOPE,
-        550,
-        552,
-        554,
-        text=r"\b(spam|virus|phish|malware|blacklist)",
+        *(550, 552, 554),
+        text=r"\b(as|is|be|like|contains?|possible) (a )?(spam|virus|phishing|malware)"
+        r"|\bspam( message)?:|\b(spam|virus) (message )?(detected|found|rejected|blocked)",
     ),
 )
 
-# First match wins; those of the providers come before.
+# First match wins: PLAIN_RULES, those of the providers, then these.
 STANDARD_RULES = (
     # RFC 5321 section 3.8: the server is going away, whatever it was asked.
     _rule(Scope.SESSION, _TRANSACTION, 421, is_transient=True),
     # RFC 4954 section 6: sign-in is missing, was too weak, or needs TLS.
     _rule(Scope.PROVIDER, _TRANSACTION, 530, 534, 535, 538),
-    _rule(Scope.PROVIDER, _ENVELOPE, 503, text=r"\bauth"),
+    _rule(Scope.PROVIDER, _ENVELOPE, 503, text=r"\bauth\w* (is )?(required|first)|need.{0,20}auth"),
     # RFC 5321 section 4.5.3.1.10.
     _rule(Scope.CROWD, frozenset({Phase.RCPT}), enhanced=("4.5.3", "5.5.3"), is_transient=True),
     _rule(
@@ -144,9 +143,9 @@ STANDARD_RULES = (
     _rule(Scope.SENDER, _ENVELOPE, 504, text="sender address rejected"),
     _rule(Scope.SESSION, _TRANSACTION, 504, is_transient=True),
     # RFC 5321 section 4.1.1.11: this server does not know a parameter that it announced.
-    _rule(Scope.PROVIDER, _ENVELOPE, 555),
+    _rule(Scope.PROVIDER, frozenset({Phase.MAIL}), 555),
     # A full mailbox, also where it is found out after the content.
-    _rule(Scope.RECIPIENT, _TRANSACTION, enhanced=("4.2.2", "5.2.2")),
+    _rule(Scope.RECIPIENT, _AFTER_ENVELOPE | {Phase.RCPT}, enhanced=("4.2.2", "5.2.2")),
     # RFC 1870: too big for this server.
     _rule(Scope.CAPACITY, _BUT_RCPT, 552),
     _rule(Scope.CAPACITY, _BUT_RCPT, enhanced=("5.3.4",)),
@@ -154,7 +153,7 @@ STANDARD_RULES = (
 
 
 def classify(phase: Phase, reply: Reply, rules: Iterable[Rule] = ()) -> Failure:
-    """Say whose failure a refusal is; `rules` of providers come before those of the RFCs."""
+    """Say whose failure a refusal is; `rules` are how providers word theirs."""
     transient = reply.severity is not Severity.PERMANENT
     if phase is Phase.AUTH and not transient:
         # Whatever the words are: the same password again is how accounts get locked.

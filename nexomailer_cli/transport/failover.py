@@ -40,7 +40,7 @@ class FailoverTransport:
         """Hand `mail` to the first transport that takes it."""
         told: dict[str, Disposition] = {}
         attempts: list[Attempt] = []
-        for transport, recipients in self._plan(mail):
+        for transport, recipients in tuple(self._plan(mail)):
             waiting = waiting_recipients(mail.only(recipients), told)
             if not waiting:
                 continue
@@ -59,12 +59,11 @@ class FailoverTransport:
     def _plan(self, mail: Mail) -> Iterator[tuple[Transport, tuple[str, ...]]]:
         """Yield whom to offer to which transport: the greylisted first, where they were."""
         everybody = mail.envelope.recipients
+        homes = {each: self._home.pop(each, None) for each in everybody}
         for transport in self._transports:
-            home = tuple(each for each in everybody if self._home.get(each) is transport)
-            if home:
-                yield transport, home
+            yield transport, tuple(each for each in everybody if homes[each] is transport)
         for transport in self._transports:
-            yield transport, everybody
+            yield transport, tuple(each for each in everybody if homes[each] is not transport)
 
     def _remember(self, transport: Transport, outcome: Outcome) -> None:
         for each in outcome.dispositions:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from nexomailer_cli.smtp.reply import Reply
     from nexomailer_cli.transport.limits import Limits
 
+# RFC 4954 section 6, and what some say instead of 530.
+SIGN_IN_CODES = frozenset({503, 530, 534, 535, 538})
 # How often a mail starts anew at one provider because its session was spoilt.
 MAX_SESSIONS = 3
 
@@ -131,9 +133,9 @@ class ProviderTransport:
     def _heed(self, disposition: Disposition) -> None:
         """Switch this provider off where it wants a sign-in that it does not get."""
         failure, reply = disposition.failure, disposition.reply
-        if reply is None or failure is None or disposition.phase is not Phase.MAIL:
+        if reply is None or failure is None or failure.scope is not Scope.PROVIDER:
             return
-        if failure.scope is Scope.PROVIDER and not failure.is_transient:
+        if disposition.phase is Phase.MAIL and reply.code in SIGN_IN_CODES:
             self._off = TransportError(reply.text, phase=disposition.phase, reply=reply)
 
     async def _connected(self) -> Connection:

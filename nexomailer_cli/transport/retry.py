@@ -92,6 +92,8 @@ class RetryTransport:
             await self._sleep_until_due(due)
             now = self._clock.now()
             ready = tuple(r for r in mail.envelope.recipients if due.get(r, NEVER) <= now)
+            if not ready:
+                continue  # the clock woke us a little early
             outcome = await self._transport.send(mail.only(ready))
             tries.update(ready)
             attempts += outcome.attempts

@@ -10,13 +10,13 @@ import contextlib
 import os
 import pty
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nexomailer_cli.cli import sources
-from nexomailer_cli.cli.delivery import interruptible
+from nexomailer_cli.cli import signals, sources
 from nexomailer_cli.cli.output import Output
 from tests.support.beside import peer
 from tests.support.providers import configure, provider
@@ -169,19 +169,45 @@ def test_while_composing_there_is_little_to_tell(
     assert result.json["error"]["id"] == "interrupted" if options else result.stdout == b""
 
 
-def test_a_question_ends_with_the_first_key() -> None:
-    def pressing(label: str) -> str:
-        signal.raise_signal(signal.SIGINT)
-        return label
-
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_question_ends_with_the_first_signal(number: signal.Signals) -> None:
     async def asking() -> None:
-        interruptible(pressing)("password: ")
+        with signals.interruptible():
+            signal.raise_signal(number)
 
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(asking())
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
 
 
-def test_an_answer_is_passed_on() -> None:
-    assert interruptible(str.upper)("answer") == "ANSWER"
+def test_a_signal_that_nohup_switched_off_stays_off() -> None:
+    async def asking() -> None:
+        signals.heed()
+        with signals.interruptible():
+            signal.raise_signal(signal.SIGHUP)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        asyncio.run(asking())
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_password_command_ends_with_the_job(tmp_path: Path) -> None:
+    secret = {"command": ["sleep", "20"]}
+    configure(tmp_path, provider("main", 1, auth={"user": "u", "pass": secret}))
+    with running("send", *BODY, "--json", cwd=tmp_path) as process:
+        wait_until_child(process.pid)
+        process.send_signal(signal.SIGTERM)
+        report = ended(process).json
+    assert (report["exit_code"], report["error"]["id"]) == (130, "interrupted")
+
+
+def wait_until_child(pid: int) -> None:
+    """Return when the process has started one of its own."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    deadline = time.monotonic() + 10
+    while not children.read_text():
+        assert time.monotonic() < deadline

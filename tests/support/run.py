@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nexomailer_cli.cli.run import run as run_app
+from nexomailer_cli.cli.signals import ENDING
 
 COMMAND = (sys.executable, "-W", "error", "-m", "nexomailer_cli")
 CLOSED = "closed"
@@ -68,11 +69,12 @@ def run(
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in ENDING}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Terminal(io.TextIOWrapper):
