@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from pathlib import Path
 from typing import Any
 
@@ -27,5 +26,5 @@ def _rule(row: dict[str, Any]) -> Rule:
         phases=frozenset(map(Phase, row.get("phase", ()))),
         codes=frozenset(row.get("code", ())),
         enhanced=frozenset(row.get("enhanced", ())),
-        text=re.compile(row["text"], re.IGNORECASE) if "text" in row else None,
+        text=row.get("text", ""),
     )

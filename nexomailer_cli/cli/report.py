@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nexomailer_cli.smtp.outcome import Attempt, Disposition, Outcome, Status, Verdict
-from nexomailer_cli.smtp.queue_id import queue_id
 
 if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output
     from nexomailer_cli.probe.diagnosis import Finding
     from nexomailer_cli.smtp.envelope import Mail
-    from nexomailer_cli.smtp.reply import Reply
 
 SCHEMA = "nexomailer.send/1"
 
@@ -56,7 +54,7 @@ def as_json(
         "status": outcome.status,
         "message_id": mail.message_id or None,
         "provider": taker.provider if taker else None,
-        "queue_id": queue_id(_accepted_reply(outcome)),
+        "queue_id": _queue_id(outcome),
         "recipients": [_recipient(each) for each in outcome.dispositions],
         "attempts": [_attempt(each) for each in outcome.attempts],
         "error": _error_of(outcome, was_interrupted=was_interrupted),
@@ -116,9 +114,11 @@ def _taker(outcome: Outcome) -> Attempt | None:
     return next((each for each in reversed(outcome.attempts) if each.status in took), None)
 
 
-def _accepted_reply(outcome: Outcome) -> Reply | None:
+def _queue_id(outcome: Outcome) -> str | None:
+    from nexomailer_cli.smtp.queue_id import queue_id
+
     accepted = (d.reply for d in outcome.dispositions if d.verdict is Verdict.ACCEPTED)
-    return next(accepted, None)
+    return queue_id(next(accepted, None))
 
 
 def _recipient(disposition: Disposition) -> dict[str, Any]:
@@ -185,9 +185,10 @@ def _is_lasting(attempt: Attempt) -> bool:
 
 def _tell_success(outcome: Outcome, output: Output) -> None:
     taker = _taker(outcome)
-    if taker is None:
+    is_told = output.verbose or len(outcome.attempts) > 1
+    if taker is None or not is_told:
         return
-    queued = queue_id(_accepted_reply(outcome))
+    queued = _queue_id(outcome)
     words = f"accepted by {taker.provider}" + (f", queued as {queued}" if queued else "")
     if len(outcome.attempts) > 1:
         output.note(words)

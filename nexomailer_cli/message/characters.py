@@ -21,11 +21,33 @@ _INVISIBLE: Final = (
 )
 _SPACE: Final = "\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 
-CONTROL: Final = re.compile(f"[{_CONTROL}]")
-CONTROL_OR_OVERRIDE: Final = re.compile(f"[{_CONTROL}{_OVERRIDE}]")
-HIDDEN: Final = re.compile(f"[{_CONTROL}{_OVERRIDE}{_INVISIBLE}]")
-HIDDEN_OR_SPACE: Final = re.compile(
-    f"[{_CONTROL}{_OVERRIDE}{_INVISIBLE}{_SPACE}\u200c\u200d\ufe00-\ufe0f\ue000-\uf8ff\ufffd\ufffe\uffff]"
+
+class CharacterClass:
+    """Some characters, none of which is printable ASCII.
+
+    Compiled when it is first needed: at every start, classes this wide would take longer
+    than a message to compose.
+    """
+
+    def __init__(self, characters: str) -> None:
+        self._characters = characters
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Return the first of them in `text`."""
+        if text.isascii() and text.isprintable():
+            return None
+        return re.search(f"[{self._characters}]", text)  # re keeps what it has compiled
+
+
+CONTROL: Final = CharacterClass(_CONTROL)
+CONTROL_OR_OVERRIDE: Final = CharacterClass(_CONTROL + _OVERRIDE)
+HIDDEN: Final = CharacterClass(_CONTROL + _OVERRIDE + _INVISIBLE)
+HIDDEN_OR_SPACE: Final = CharacterClass(
+    _CONTROL
+    + _OVERRIDE
+    + _INVISIBLE
+    + _SPACE
+    + "\u200c\u200d\ufe00-\ufe0f\ue000-\uf8ff\ufffd\ufffe\uffff"
 )
 
 _NAMES: Final = {

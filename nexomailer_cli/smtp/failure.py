@@ -68,7 +68,7 @@ class Rule(Struct, frozen=True):
     phases: frozenset[Phase] = frozenset()
     codes: frozenset[int] = frozenset()
     enhanced: frozenset[str] = frozenset()
-    text: re.Pattern[str] | None = None
+    text: str = ""  # a regular expression, in any case
 
     def matches(self, phase: Phase, reply: Reply) -> bool:
         """Whether this rule speaks of `reply` in `phase`."""
@@ -76,7 +76,7 @@ class Rule(Struct, frozen=True):
             (not self.phases or phase in self.phases)
             and (not self.codes or reply.code in self.codes)
             and (not self.enhanced or reply.enhanced in self.enhanced)
-            and (self.text is None or self.text.search(reply.text) is not None)
+            and (not self.text or re.search(self.text, reply.text, re.IGNORECASE) is not None)
         )
 
 
@@ -98,8 +98,7 @@ def _rule(
     text: str = "",
     is_transient: bool | None = None,
 ) -> Rule:
-    pattern = re.compile(text, re.IGNORECASE) if text else None
-    return Rule(scope, is_transient, phases, frozenset(codes), frozenset(enhanced), pattern)
+    return Rule(scope, is_transient, phases, frozenset(codes), frozenset(enhanced), text)
 
 
 # What no further words can change: there is no such mailbox (RFC 3463 section 3.2), or the

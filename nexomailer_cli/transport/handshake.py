@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
@@ -204,6 +203,8 @@ class Handshake:
         )
 
     def _is_loopback(self) -> bool:
+        from ipaddress import ip_address
+
         peer = self._wire.get_extra_info("peername")
         return isinstance(peer, tuple) and ip_address(peer[0].partition("%")[0]).is_loopback
 
