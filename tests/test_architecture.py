@@ -131,9 +131,9 @@ def test_the_door_of_a_room_holds_its_rule_and_nothing_else(path: Path) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "import sys; sys.argv = ['nexomailer', '--version']\n"
-        "from nexomailer_cli.__main__ import main\n"
-        "try: main()\nexcept SystemExit: pass",
+        "import nexomailer_cli.__main__\n"
+        "from nexomailer_cli.cli.run import run\n"
+        "run(['--version'])",
         "import nexomailer_cli.cli.app",
         "import nexomailer_cli.cli.send",
     ],
