@@ -139,8 +139,6 @@ class ProviderTransport:
             self._off = TransportError(reply.text, phase=disposition.phase, reply=reply)
 
     async def _connected(self) -> Connection:
-        if self._off is not None:
-            raise self._off.with_traceback(None)  # or it grows with every mail
         if self._connection is not None and self._connection.is_reusable:
             return self._connection
         await self.aclose()
