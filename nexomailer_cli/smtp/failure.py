@@ -145,6 +145,8 @@ STANDARD_RULES = (
     _rule(Scope.PROVIDER, frozenset({Phase.MAIL}), 555),
     # A full mailbox, also where it is found out after the content.
     _rule(Scope.RECIPIENT, _AFTER_ENVELOPE | {Phase.RCPT}, enhanced=("4.2.2", "5.2.2")),
+    # What is wrong with the content has nothing to do with its size.
+    _rule(Scope.MESSAGE, _AFTER_ENVELOPE, 552, enhanced=("5.6.0", "5.7.0", "5.7.1")),
     # RFC 1870: too big for this server.
     _rule(Scope.CAPACITY, _BUT_RCPT, 552),
     _rule(Scope.CAPACITY, _BUT_RCPT, enhanced=("5.3.4",)),
