@@ -82,8 +82,8 @@ class Pipeline:
         """Begin the conversation about `mail`.
 
         With `hold` the end of the content stays here until `release`, which is for those who
-        write down first what they are about to do. Raises MessageError,
-        with nothing written, when the envelope holds what must not reach a command line.
+        write down first what they are about to do. Raises MessageError, with nothing written,
+        when the envelope holds what must not reach a command line.
         """
         transaction = Transaction(mail, self._extensions)
         commands = transaction.envelope_commands()
@@ -128,8 +128,8 @@ class Pipeline:
     def receive(self, data: bytes) -> list[tuple[Phase | None, Reply]]:
         """Take what arrived; return each reply with the command that it answers.
 
-        Raises ProtocolError when the server is out of step, unless all that is asked has
-        been answered: then the mail's outcome stands, and only the session is spoilt.
+        Raises ProtocolError when the server is out of step. What it answered before stands: a
+        transaction that is done keeps its outcome, and only the session is spoilt.
         """
         try:
             return [(self._take(reply), reply) for reply in self._reader.replies(data)]
@@ -169,9 +169,7 @@ class Pipeline:
 
     def _end_session(self, phase: Phase, reply: Reply) -> None:
         # RFC 5321 section 3.8: 421 may be the answer to anything, and nothing follows it.
-        self.is_reusable = False
-        self._expected.clear()
-        self._unsent.clear()
+        self._stop()
         self._current.abandon(phase, reply)
 
     def _advance(self, phase: Phase, reply: Reply) -> None:
@@ -181,6 +179,7 @@ class Pipeline:
         else:
             step = transaction.receive(phase, reply)
         if step is Step.CONTENT and transaction.refused_sender:
+            # A dot would end, and perhaps deliver, an empty message from nobody.
             self._stop()
         elif step is Step.CONTENT:
             self._unsent.extend(self._content_or_dot())
@@ -194,10 +193,7 @@ class Pipeline:
             transaction.is_done = True
 
     def _stop(self) -> None:
-        """Leave a server that wants the content of a mail whose sender it has refused.
-
-        A dot would end, and perhaps deliver, an empty message from nobody.
-        """
+        """Say nothing more in this session, and expect nothing."""
         self.is_reusable = False
         self._expected.clear()
         self._unsent.clear()

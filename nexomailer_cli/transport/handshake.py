@@ -1,7 +1,7 @@
 """From nothing to a session that may send: connect, greeting, TLS, EHLO, sign-in.
 
-The only file that imports aiosmtplib, which carries the bytes: TCP, TLS, STARTTLS and
-one command at a time. It is lenient where a client must not be (it drops surplus bytes,
+Driven by aiosmtplib, which is known here and in `breakage` only. It carries the bytes: TCP,
+TLS, STARTTLS and one command at a time. It is lenient where a client must not be (it drops surplus bytes,
 takes any three digits for a code, and tries every mechanism after a refused password),
 so a witness reads every byte with our own reader and its word counts. Afterwards the
 socket goes to `connection`, and the aiosmtplib client is not used again.
@@ -90,7 +90,7 @@ class Handshake:
             self._ehlo_name = self._ehlo_name or _literal(sock)
             self.phase = Phase.TLS if terms.implicit_tls else Phase.GREETING
             self._opened = aiosmtplib.SMTP(
-                hostname=self._terms.name_in_certificate,
+                hostname=terms.name_in_certificate,
                 sock=sock,
                 use_tls=terms.implicit_tls,
                 start_tls=False,  # the default is opportunistic, and would leak the password
