@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.cli import sources
+from nexomailer_cli.cli.shortcut import option_names
 from nexomailer_cli.errors import ConfigError, MessageError, Problem, UsageError
 from nexomailer_cli.message.draft import Address, Draft
 from nexomailer_cli.smtp.envelope import distinct
@@ -21,7 +22,6 @@ _COMPOSED = (
     *("sender", "reply_to", "subject", "text", "html", "markdown", "attach", "inline", "header"),
     *("template", "var", "vars_file", "list_unsubscribe", "message_id", "in_reply_to"),
 )
-_OPTION_NAMES = {"sender": "--from", "vars_file": "--vars"}
 
 
 def compose_mail(options: SendOptions, defaults: Defaults) -> Mail:
@@ -42,7 +42,7 @@ def _finished(options: SendOptions, defaults: Defaults) -> Mail:
 
     for name in _COMPOSED:
         if getattr(options, name):
-            option = _OPTION_NAMES.get(name, "--" + name.replace("_", "-"))
+            option = option_names(name)[0]
             raise UsageError(
                 f"--raw and {option} do not go together",
                 hint="A finished message already says what it is; --to and --envelope-from"
@@ -101,7 +101,7 @@ def draft_of(options: SendOptions, defaults: Defaults) -> Draft:
 
 
 def _people(options: SendOptions, name: str) -> tuple[Address, ...]:
-    return sources.addresses(getattr(options, name), "--" + name.replace("_", "-"))
+    return sources.addresses(getattr(options, name), option_names(name)[0])
 
 
 def _sender(templated: Address | None, options: SendOptions, defaults: Defaults) -> Address:

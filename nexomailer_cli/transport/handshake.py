@@ -1,10 +1,10 @@
 """From nothing to a session that may send: connect, greeting, TLS, EHLO, sign-in.
 
-Driven by aiosmtplib, which is known here and in `breakage` only. It carries the bytes: TCP,
-TLS, STARTTLS and one command at a time. It is lenient where a client must not be (it drops surplus bytes,
-takes any three digits for a code, and tries every mechanism after a refused password),
-so a witness reads every byte with our own reader and its word counts. Afterwards the
-socket goes to `connection`, and the aiosmtplib client is not used again.
+aiosmtplib, which is known here and in `breakage` only, carries the bytes: TCP, TLS, STARTTLS
+and one command at a time. It is lenient where a client must not be (it drops surplus
+bytes, takes any three digits for a code, and tries every mechanism after a refused
+password), so a witness reads every byte with our own reader and its word counts.
+Afterwards the socket goes to `connection`, and the aiosmtplib client is not used again.
 """
 
 from __future__ import annotations
