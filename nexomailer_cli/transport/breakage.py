@@ -15,6 +15,7 @@ from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import parse_reply
+from nexomailer_cli.transport.tls import tls_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ def broken(error: BaseException, phase: Phase) -> TransportError:
     chain = list(_chain(error))
     for link in chain:
         if isinstance(link, ssl.SSLError):
-            return _tls(link, phase)
+            return tls_failure(link, phase)
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return _greeting(error)
     if any(isinstance(link, TimeoutError) for link in chain):
@@ -50,23 +51,6 @@ _ASKED = {
     Phase.STARTTLS: "after STARTTLS",
     Phase.AUTH: "during sign-in",
 }
-
-
-def _tls(error: ssl.SSLError, phase: Phase) -> TransportError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        words = printable(error.verify_message)
-        return TransportError(
-            f"the server's certificate is not to be trusted: {words}",
-            phase=Phase.TLS,
-            reason=f"X509_{error.verify_code}",
-            detail=words,
-        )
-    reason = error.reason or "SSL"
-    words = reason.replace("_", " ").lower()
-    # Something other than TLS after the 220 to STARTTLS is another fault than a TLS port
-    # which speaks plain SMTP.
-    phase = phase if phase is Phase.STARTTLS and "VERSION_NUMBER" in reason else Phase.TLS
-    return TransportError(f"TLS failed: {words}", phase=phase, reason=reason)
 
 
 def _greeting(error: aiosmtplib.SMTPResponseException) -> TransportError:

@@ -1,4 +1,4 @@
-"""The TLS context of a provider, the same for sending and for the probe."""
+"""The TLS context of a provider, and its failures: the same for sending and for the probe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nexomailer_cli.errors import ConfigError, Problem
+from nexomailer_cli.errors import ConfigError, Problem, TransportError
+from nexomailer_cli.printable import printable
+from nexomailer_cli.smtp.outcome import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,3 +80,21 @@ def _load(key: str, path: str | None, load: Callable[[], None]) -> None:
         raise ConfigError(
             Problem(f"cannot use {path}: {reason}", key=f"providers.config.tls.{key}")
         ) from error
+
+
+def tls_failure(error: ssl.SSLError, phase: Phase) -> TransportError:
+    """Return the TransportError that OpenSSL's `error` amounts to in `phase`."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        words = printable(error.verify_message)
+        return TransportError(
+            f"the server's certificate is not to be trusted: {words}",
+            phase=Phase.TLS,
+            reason=f"X509_{error.verify_code}",
+            detail=words,
+        )
+    reason = error.reason or "SSL"
+    words = reason.replace("_", " ").lower()
+    # Something other than TLS after the 220 to STARTTLS is another fault than a TLS port
+    # which speaks plain SMTP.
+    phase = phase if phase is Phase.STARTTLS and "VERSION_NUMBER" in reason else Phase.TLS
+    return TransportError(f"TLS failed: {words}", phase=phase, reason=reason)
