@@ -144,6 +144,8 @@ def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
     return Terms(
         host=config.host,
         port=config.effective_port,
+        ip_version=config.ip_version,
+        source_address=config.source_address,
         implicit_tls=config.implicit_tls,
         requires_tls=config.tls_required,
         tls=tls_context(config.tls) if _may_use_tls(config) else None,

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from nexomailer_cli.config.secrets import Secret
 from nexomailer_cli.config.settings import Auth, Config, Failover, Provider, SmtpConfig, Tls
@@ -130,6 +131,18 @@ async def sent(config: Config, wishes: Wishes, around: Surroundings) -> Status:
     outcome = await transport.send(mail())
     await transport.aclose()
     return outcome.status
+
+
+async def test_a_mail_comes_from_the_address_that_the_configuration_names() -> None:
+    async with scripted(TAKES) as peer:
+        config = SmtpConfig(
+            host="127.0.0.1", port=peer.port, name="me.test", source_address="203.0.113.9"
+        )
+        elsewhere = Config(providers=(Provider(name="main", config=config),))
+        assert await sent(elsewhere, Wishes(), NOTHING) is Status.FAILED
+        ours = structs.replace(config, source_address="127.0.0.2", ip_version=4)
+        here = Config(providers=(Provider(name="main", config=ours),))
+        assert await sent(here, Wishes(), NOTHING) is Status.ACCEPTED
 
 
 async def test_a_mail_goes_out_with_the_password_of_the_environment() -> None:

@@ -137,6 +137,34 @@ def _host(config: SmtpConfig) -> Iterator[Contradiction]:
     yield Contradiction(message, ("host",), ("host",))
 
 
+def _families(config: SmtpConfig) -> Iterator[Contradiction]:
+    """Yield what keeps an address of one version of IP from reaching one of the other."""
+    source = _version(config.source_address)
+    if config.source_address is not None and source is None:
+        message = "is no IP address: write one of this machine's, such as 192.0.2.7"
+        yield Contradiction(message, ("source_address",), ("source_address",))
+    host = _version(config.host)
+    if host and config.ip_version and host != config.ip_version:
+        message = f"{printable(config.host)} is an address of IP version {host}: remove ip_version"
+        yield Contradiction(message, ("ip_version",), ("host", "ip_version"))
+    wanted, key = (config.ip_version, "ip_version") if config.ip_version else (host, "host")
+    if source and wanted and source != wanted:
+        message = f"is an address of IP version {source}, and {key} one of version {wanted}"
+        yield Contradiction(message, ("source_address",), ("source_address", key))
+
+
+def _version(address: str | None) -> int | None:
+    """Return the version of IP that an address belongs to, None if it is no address."""
+    if not address:
+        return None
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(address).version
+    except ValueError:
+        return None
+
+
 def _ehlo_name(config: SmtpConfig) -> Iterator[Contradiction]:
     if config.name is not None and not _EHLO_NAME.fullmatch(config.name):
         message = "is no EHLO name: write a host name, or an IP address in brackets"
@@ -190,7 +218,7 @@ def _choice(config: Config) -> Iterator[Contradiction]:
 _RULES: dict[type, tuple[Callable[[Any], Iterator[Contradiction]], ...]] = {
     Tls: (_tls,),
     Auth: (_auth_secrets, _auth_method, _user),
-    SmtpConfig: (_ports, _plaintext, _host, _ehlo_name),
+    SmtpConfig: (_ports, _plaintext, _host, _families, _ehlo_name),
     Provider: (_provider,),
     Defaults: (_addresses, _headers),
     Config: (_names, _choice),

@@ -118,6 +118,14 @@ class SmtpConfig(Struct, frozen=True, kw_only=True):
     max_connections: Annotated[
         int, Meta(ge=1, le=1000, description="Connections open at the same time.")
     ] = 5
+    ip_version: Annotated[
+        Literal[4, 6] | None,
+        Meta(description="4 or 6: connect by this version of IP only; default: by either."),
+    ] = None
+    source_address: Annotated[
+        Text | None,
+        Meta(description="IP address of this machine to connect from; default: the system's."),
+    ] = None
     connection_timeout: Annotated[
         Duration, Meta(description="Longest wait until the server's greeting.")
     ] = 30.0

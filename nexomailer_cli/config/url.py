@@ -32,6 +32,8 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "allow_plaintext_auth": ("config", "allow_plaintext_auth"),
     "pool": ("config", "pool"),
     "max_connections": ("config", "max_connections"),
+    "ip_version": ("config", "ip_version"),
+    "source_address": ("config", "source_address"),
     "connection_timeout": ("config", "connection_timeout"),
     "socket_timeout": ("config", "socket_timeout"),
     "method": ("config", "auth", "method"),

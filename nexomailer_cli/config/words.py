@@ -107,8 +107,8 @@ def _all_spellings(block: type[msgspec.Struct]) -> set[str]:
     return {spelling for key in keys_of(block) for spelling in key.spellings}
 
 
-def _choice(values: tuple[str, ...]) -> str:
-    *others, last = (f'"{value}"' for value in values)
+def _choice(values: tuple[str | int, ...]) -> str:
+    *others, last = (f'"{value}"' if isinstance(value, str) else str(value) for value in values)
     return f"{', '.join(others)} or {last}" if others else last
 
 

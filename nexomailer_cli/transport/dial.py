@@ -27,31 +27,52 @@ STAGGER_SECONDS = 0.25
 _RESOLVER_CODES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 
 
-async def dial(host: str, port: int) -> socket.socket:
-    """Return a socket connected to `host`; raise TransportError with the system's reason."""
+async def dial(
+    host: str,
+    port: int,
+    *,
+    family: socket.AddressFamily = socket.AF_UNSPEC,
+    source: str | None = None,
+) -> socket.socket:
+    """Return a socket connected to `host`; raise TransportError with the system's reason.
+
+    `source` is the address of this machine to connect from, one of `family`.
+    """
     try:
-        addresses = await _resolve(host, port)
-        return await _connect(addresses)
+        addresses = await _resolve(host, port, family)
+        return await _connect(addresses, _local(source, family))
     except socket.gaierror as error:
         reason = _RESOLVER_CODES.get(error.errno or 0, "EAI_FAIL")
         raise _failed(f"cannot resolve {host}: {error.strerror}", reason) from error
     except UnicodeError as error:
         raise _failed(f"{host} is not a host name", "bad-name") from error
     except OSError as error:
+        if source and error.errno == errno.EADDRNOTAVAIL:
+            message = f"cannot connect from {source}: this machine has no such address"
+            raise _failed(message, "bad-source") from error
         reason = errno.errorcode.get(error.errno or 0, "EIO")
         raise _failed(f"cannot connect to {host}:{port}: {_words(error)}", reason) from error
 
 
-async def _resolve(host: str, port: int) -> Sequence[Any]:
+async def _resolve(host: str, port: int, family: socket.AddressFamily) -> Sequence[Any]:
     # An address needs no resolver, nor the thread that it runs in.
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with contextlib.suppress(OSError, ValueError):
-            socket.inet_pton(family, host)
-            return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
-    return await _ask_resolver(host, port)
+    for known in (socket.AF_INET, socket.AF_INET6):
+        if family in (known, socket.AF_UNSPEC):
+            with contextlib.suppress(OSError, ValueError):
+                socket.inet_pton(known, host)
+                return [_stream(known, host, port)]
+    return await _ask_resolver(host, port, family)
 
 
-async def _ask_resolver(host: str, port: int) -> Sequence[Any]:
+def _local(source: str | None, family: socket.AddressFamily) -> Sequence[Any] | None:
+    return [_stream(family, source, 0)] if source else None
+
+
+def _stream(family: socket.AddressFamily, host: str, port: int) -> Any:
+    return family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port)
+
+
+async def _ask_resolver(host: str, port: int, family: socket.AddressFamily) -> Sequence[Any]:
     """Call getaddrinfo in a thread that nobody waits for.
 
     asyncio waits at its end for the threads of its own, and a resolver that is out of order
@@ -71,7 +92,7 @@ async def _ask_resolver(host: str, port: int) -> Sequence[Any]:
     def resolve() -> None:
         result: Sequence[Any] | Exception
         try:
-            result = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            result = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             result = error
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
@@ -81,12 +102,13 @@ async def _ask_resolver(host: str, port: int) -> Sequence[Any]:
     return await answer
 
 
-async def _connect(addresses: Sequence[Any]) -> socket.socket:
+async def _connect(addresses: Sequence[Any], local: Sequence[Any] | None) -> socket.socket:
     # Imported here: the package takes time, and most hosts of a pipeline are known.
     from aiohappyeyeballs import start_connection
 
     return await start_connection(
         addresses,
+        local_addr_infos=local,
         happy_eyeballs_delay=STAGGER_SECONDS if len(addresses) > 1 else None,
         interleave=1,
     )

@@ -86,7 +86,9 @@ class Handshake:
     async def _connect(self) -> None:
         terms = self._terms
         async with self._bounded(self._limits.connect):
-            sock = await dial(terms.host, terms.port)
+            sock = await dial(
+                terms.host, terms.port, family=terms.family, source=terms.source_address
+            )
             self._ehlo_name = self._ehlo_name or _literal(sock)
             self.phase = Phase.TLS if terms.implicit_tls else Phase.GREETING
             self._opened = aiosmtplib.SMTP(

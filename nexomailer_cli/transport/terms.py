@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import ssl
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -13,16 +14,22 @@ from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.smtp.extensions import Extensions
 from nexomailer_cli.smtp.outcome import Phase
 
+if TYPE_CHECKING:
+    import asyncio
+
 
 class Terms(Struct, frozen=True, kw_only=True):
     """What we demand of a session, and what we bring to it.
 
     `tls` is the context, `None` only where TLS is ruled out (`starttls = "never"`).
     `ehlo_name` may be empty: then the socket's own address is used as a literal.
+    `ip_version` is 4, 6 or `None` for either; `source_address` is where we connect from.
     """
 
     host: str
     port: int
+    ip_version: int | None = None
+    source_address: str | None = None
     implicit_tls: bool = False
     requires_tls: bool = True
     tls: ssl.SSLContext | None = None
@@ -30,6 +37,14 @@ class Terms(Struct, frozen=True, kw_only=True):
     ehlo_name: str = ""
     credentials: Credentials | None = None
     allow_plaintext_auth: bool = False
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """The only address family that may be used, AF_UNSPEC if any may."""
+        if self.ip_version is None and self.source_address is None:
+            return socket.AF_UNSPEC
+        is_six = self.ip_version == 6 or ":" in (self.source_address or "")
+        return socket.AF_INET6 if is_six else socket.AF_INET
 
     @property
     def is_verified(self) -> bool:

@@ -82,7 +82,7 @@ def test_what_people_do(tmp_path: Path, status: ExitStatus) -> None:
 
 
 def test_a_host_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def dial(host: str, port: int) -> None:
+    async def dial(host: str, port: int, **_: object) -> None:
         raise TransportError("no such host", phase=Phase.CONNECT, reason="EAI_NONAME")
 
     monkeypatch.setattr(handshake, "dial", dial)

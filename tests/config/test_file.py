@@ -414,6 +414,13 @@ AUTH = 'auth = { user = "me", pass = "hunter2" }'
         ('tls.key_file = "test.toml"', "tls.key_file: a key needs its certificate"),
         ('name = "my app"', "name: is no EHLO name"),
         ('name = "bücher.example"', "name: is no EHLO name"),
+        ("ip_version = 5", "ip_version: expected 4 or 6, got 5"),
+        ('ip_version = "4"', 'ip_version: expected 4 or 6, got "4"'),
+        ('source_address = "eth0"', "source_address: is no IP address"),
+        (
+            'ip_version = 6\nsourceAddress = "192.0.2.7"',
+            "sourceAddress: is an address of IP version 4, and ip_version one of version 6",
+        ),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(lines: str, message: str) -> None:
@@ -432,6 +439,7 @@ def test_values_that_contradict_each_other_are_refused(lines: str, message: str)
         'auth = { user = "me", type = "oauth2", access_token = "x", method = "xoauth2" }',
         'tls = { cert_file = "test.toml", key_file = "test.toml" }',
         'name = "[192.0.2.1]"',
+        'ip_version = 6\nsource_address = "2001:db8::7"',
     ],
 )
 def test_what_only_looks_strange_is_taken(lines: str) -> None:
@@ -453,6 +461,21 @@ def test_what_only_looks_strange_is_taken(lines: str) -> None:
 def test_a_host_is_a_name_and_nothing_more(host: str, message: str) -> None:
     (problem,) = problems(f'[[providers]]\nconfig.host = "{host}"')
     assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("ip_version = 4", "::1 is an address of IP version 6: remove ip_version"),
+        (
+            'source_address = "192.0.2.7"',
+            "is an address of IP version 4, and host one of version 6",
+        ),
+    ],
+)
+def test_an_address_is_reached_by_its_own_version_of_ip(lines: str, message: str) -> None:
+    (problem,) = problems(f'[[providers]]\n[providers.config]\nhost = "::1"\n{lines}')
+    assert problem.message == message
 
 
 def test_a_password_may_go_unencrypted_to_this_machine() -> None:

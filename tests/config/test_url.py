@@ -69,13 +69,14 @@ def test_parameters_fill_in_the_rest() -> None:
     config = load(
         "smtp://me:pw@h?name=mx.example.com&maxConnections=3&connection_timeout=500"
         "&socket_timeout=2m&pool=false&method=plain&reject_unauthorized=false"
-        "&allow_plaintext_auth=true&servername=x&from=Ops+%3Cops@example.com%3E".replace(
+        "&ip_version=4&source_address=192.0.2.7&allow_plaintext_auth=true&servername=x&from=Ops+%3Cops@example.com%3E".replace(
             "@e", "%40e"
         )
     )
     smtp = config.providers[0].config
     assert (smtp.name, smtp.max_connections, smtp.pool) == ("mx.example.com", 3, False)
     assert (smtp.connection_timeout, smtp.socket_timeout) == (0.5, 120)
+    assert (smtp.ip_version, smtp.source_address) == (4, "192.0.2.7")
     assert smtp.auth is not None
     assert smtp.auth.method == "plain"
     assert (smtp.tls.reject_unauthorized, smtp.tls.servername) == (False, "x")

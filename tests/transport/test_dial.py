@@ -12,6 +12,7 @@ from nexomailer_cli.errors import TransportError
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.transport import dial as module
 from nexomailer_cli.transport.dial import dial
+from nexomailer_cli.transport.terms import Terms
 from tests.support.script import Hang, scripted
 
 
@@ -22,7 +23,7 @@ def address(host: str, port: int) -> tuple[Any, ...]:
 def answers(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[Any, ...]) -> None:
     """Let the resolver say so."""
 
-    async def resolve(_host: str, _port: int) -> list[Any]:
+    async def resolve(*_: object) -> list[Any]:
         return list(addresses)
 
     monkeypatch.setattr(module, "_resolve", resolve)
@@ -100,7 +101,7 @@ async def test_a_dead_address_does_not_cost_its_time_out(monkeypatch: pytest.Mon
 async def test_the_reason_is_the_system_s(
     raised: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def resolve(_host: str, _port: int) -> list[Any]:
+    async def resolve(*_: object) -> list[Any]:
         raise raised
 
     monkeypatch.setattr(module, "_resolve", resolve)
@@ -135,3 +136,45 @@ async def test_an_address_needs_no_resolver(monkeypatch: pytest.MonkeyPatch) -> 
     async with scripted((Hang(),)) as peer:
         with await dial("127.0.0.1", peer.port) as sock:
             assert sock.getpeername()[0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("terms", "family"),
+    [
+        ({}, socket.AF_UNSPEC),
+        ({"ip_version": 4}, socket.AF_INET),
+        ({"ip_version": 6}, socket.AF_INET6),
+        ({"source_address": "192.0.2.7"}, socket.AF_INET),
+        ({"source_address": "2001:db8::7"}, socket.AF_INET6),
+    ],
+)
+def test_the_address_of_this_machine_decides_about_the_family_too(
+    terms: dict[str, Any], family: socket.AddressFamily
+) -> None:
+    assert Terms(host="h.test", port=25, **terms).family is family
+
+
+async def test_a_family_that_the_name_does_not_have_is_not_replaced_by_the_other() -> None:
+    async with scripted((Hang(),)) as peer:
+        with await dial("localhost", peer.port, family=socket.AF_INET) as sock:
+            assert sock.family is socket.AF_INET
+        with pytest.raises(TransportError) as caught:
+            await dial("127.0.0.1", peer.port, family=socket.AF_INET6)
+    assert caught.value.reason in ("EAI_ADDRFAMILY", "EAI_NODATA", "EAI_NONAME")
+
+
+async def test_the_connection_comes_from_the_address_that_was_asked_for() -> None:
+    async with scripted((Hang(),)) as peer:
+        with await dial("127.0.0.1", peer.port, family=socket.AF_INET, source="127.0.0.2") as sock:
+            assert sock.getsockname()[0] == "127.0.0.2"
+
+
+@pytest.mark.parametrize("addresses", [1, 2])
+async def test_an_address_that_is_not_ours_is_named(
+    addresses: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch, *(address(f"127.0.0.{n}", 9) for n in range(1, 1 + addresses)))
+    with pytest.raises(TransportError) as caught:
+        await dial("h.test", 9, family=socket.AF_INET, source="203.0.113.9")
+    assert caught.value.reason == "bad-source"
+    assert "203.0.113.9" in str(caught.value)

@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from traceback import walk_tb
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -460,8 +461,8 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
     """All sockets that handshakes were given."""
     sockets: list[socket.socket] = []
 
-    async def spy(host: str, port: int) -> socket.socket:
-        sockets.append(await dial(host, port))
+    async def spy(host: str, port: int, **ways: Any) -> socket.socket:
+        sockets.append(await dial(host, port, **ways))
         return sockets[-1]
 
     monkeypatch.setattr(handshake, "dial", spy)
