@@ -1,0 +1,1 @@
+"""Servers that fail in exactly one way each, for the examination to find out."""
