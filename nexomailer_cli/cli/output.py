@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_WIDTH = 100  # columns of a paragraph
 UNWRITABLE = "cannot write to standard output"
-_STYLES = {"error": "31;1", "warning": "33", "good": "32", "faint": "2"}
+_STYLES = {"error": "31;1", "warning": "33", "good": "32", "faint": "2", "strong": "1"}
 
 
 class Output(Struct, frozen=True):
@@ -44,6 +44,15 @@ class Output(Struct, frozen=True):
         except OSError as error:
             give_up(sys.stdout)
             raise OutputError(f"{UNWRITABLE}: {error.strerror}") from error
+
+    def show(self, text: str) -> None:
+        """Write a line for people to stdout, in its own encoding."""
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        self.result_bytes(f"{text}\n".encode(encoding, "backslashreplace"))
+
+    def progress(self, text: str) -> None:
+        """Write to stderr as it is: a picture that is overdrawn has escape sequences in it."""
+        self._write(text)
 
     def note(self, text: str) -> None:
         """Tell something that is good to know."""
@@ -78,11 +87,14 @@ class Output(Struct, frozen=True):
         self._say(f"{self._styled('error:', 'error')} {text}")
 
     def _say(self, text: str) -> None:
+        self._write(f"{text}\n")
+
+    def _write(self, text: str) -> None:
         if sys.stderr is None:
             return
         try:
             # Python escapes by itself what the terminal's encoding does not have.
-            sys.stderr.write(f"{text}\n")
+            sys.stderr.write(text)
         except OSError:
             # Nobody can be told, and the mail comes before the words about it.
             give_up(sys.stderr)
@@ -90,7 +102,12 @@ class Output(Struct, frozen=True):
     def _styled(self, text: str, style: str) -> str:
         if not self.color or not may_color(sys.stderr):
             return text
-        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+        return painted(text, style)
+
+
+def painted(text: str, style: str) -> str:
+    """Return text as a terminal shows it in a style: error, warning, good, faint or strong."""
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
 
 def give_up(stream: TextIO) -> None:
