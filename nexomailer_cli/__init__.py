@@ -12,6 +12,7 @@ The map of the house; imports point down only, and `tests/test_architecture.py` 
     config/      TOML, URLs and secrets -> validated settings; presets.toml: known services
     rules.py     how providers word their failures: rules.toml
     turn.py      whose turn it is with round-robin, across runs
+    idn.py       domains in other scripts, as DNS and TLS have them
     printable.py outside text made harmless
     errors.py    the exception tree
 

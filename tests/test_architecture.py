@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "nexomailer_cli"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BOTTOM = {"errors", "printable"}
+BOTTOM = {"errors", "printable", "idn"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"__init__", "cli"},
@@ -22,12 +22,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "turn": set(),
     "rules": {"smtp"},
     "sandbox": BOTTOM,
-    "probe": BOTTOM | {"smtp"},
+    "probe": BOTTOM | {"smtp", "config", "transport"},
     "message": BOTTOM | {"smtp"},
     "transport": BOTTOM | {"smtp", "config"},
     "smtp": BOTTOM,
     "config": BOTTOM,
     "errors": set(),
+    "idn": set(),
     "printable": set(),
 }
 
@@ -41,7 +42,8 @@ KEEPERS = {
     "cryptography": {"sandbox"},
     "minijinja": {"message/template"},
     "markdown_it": {"message/markdown"},
-    "idna": {"message/idn"},
+    "idna": {"idn"},
+    "dns": {"probe/dns_records"},
     "tomli_w": {"cli"},
 }
 
@@ -53,8 +55,8 @@ UNKNOWN_TO_SMTP = {
 }
 
 HEAVY = (
-    *("aiohappyeyeballs", "aiosmtpd", "aiosmtplib", "asyncio", "cryptography", "email"),
-    *("idna", "jinja2", "markdown_it", "minijinja", "rich", "sqlite3", "ssl", "tomllib"),
+    *("aiohappyeyeballs", "aiosmtpd", "aiosmtplib", "asyncio", "cryptography", "dns"),
+    *("email", "idna", "jinja2", "markdown_it", "minijinja", "rich", "sqlite3", "ssl", "tomllib"),
 )
 
 MAX_FILE_LINES = 300

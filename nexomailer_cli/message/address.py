@@ -11,9 +11,9 @@ import re
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from nexomailer_cli.errors import AddressError
+from nexomailer_cli.idn import MAX_DOMAIN, to_ascii
 from nexomailer_cli.message.characters import HIDDEN, HIDDEN_OR_SPACE, describe, shown
 from nexomailer_cli.message.draft import Address
-from nexomailer_cli.message.idn import MAX_DOMAIN, to_ascii
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
