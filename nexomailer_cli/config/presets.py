@@ -1,6 +1,6 @@
 """What is known about mail services before anybody has written it down: `presets.toml`.
 
-Looks services up by name; what a configuration makes of one is not decided here.
+Looks services up by name, host or mail domain; what a configuration makes of one is not decided here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 _REGION = "<region>"
 _REGION_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
+_TOP_LEVEL = re.compile(r"(?:com?\.)?[a-z]{2,3}")  # what a "*" in `domains` stands for
 
 
 class Preset(Struct, frozen=True):
@@ -30,7 +31,7 @@ def find_preset(name: str) -> Preset | None:
     """Return the service called `name`, None if there is no such preset."""
     presets = _presets()
     if name in presets and not name.endswith(_REGION):
-        return Preset(**presets[name])
+        return _preset(presets[name])
     return next(
         (_in_region(known, name) for known in presets if _region(known, name)),
         None,
@@ -42,9 +43,49 @@ def preset_names() -> tuple[str, ...]:
     return tuple(_presets())
 
 
+def preset_of_host(host: str) -> str:
+    """Return the name of the service whose server is called `host`, empty if there is none.
+
+    A server on this machine is nobody's in particular.
+    """
+    names = (_name_of_host(known, host.lower()) for known in _presets())
+    return next(filter(None, names), "")
+
+
+def preset_of_domain(domain: str) -> str:
+    """Return the name of the service that has the mailboxes of `domain`, empty if unknown."""
+    domain = domain.lower()
+    first, _, rest = domain.partition(".")
+    wanted = [domain, f"{first}.*"] if _TOP_LEVEL.fullmatch(rest) else [domain]
+    return next(
+        (
+            known
+            for each in wanted
+            for known, fields in _presets().items()
+            if each in fields.get("domains", ())
+        ),
+        "",
+    )
+
+
+def _name_of_host(known: str, host: str) -> str:
+    pattern = _presets()[known]["host"]
+    if _REGION not in pattern:
+        return known if host == pattern and host not in ("localhost", "127.0.0.1") else ""
+    before, after = pattern.split(_REGION)
+    name = known.replace(_REGION, host.removeprefix(before).removesuffix(after))
+    preset = find_preset(name)
+    return name if preset and preset.host == host else ""
+
+
 def _in_region(known: str, name: str) -> Preset:
     fields = _presets()[known]
-    return Preset(**fields | {"host": fields["host"].replace(_REGION, _region(known, name))})
+    host = fields["host"].replace(_REGION, _region(known, name))
+    return _preset(fields | {"host": host})
+
+
+def _preset(fields: dict[str, Any]) -> Preset:
+    return Preset(**{name: value for name, value in fields.items() if name != "domains"})
 
 
 def _region(known: str, name: str) -> str:

@@ -8,7 +8,12 @@ import pytest
 
 from nexomailer_cli.config import presets
 from nexomailer_cli.config.file import load_config
-from nexomailer_cli.config.presets import find_preset, preset_names
+from nexomailer_cli.config.presets import (
+    find_preset,
+    preset_names,
+    preset_of_domain,
+    preset_of_host,
+)
 from nexomailer_cli.config.settings import IMPLICIT_TLS_PORTS
 
 NAMES = [name.replace("<region>", "eu-west-1") for name in preset_names()]
@@ -56,6 +61,47 @@ def test_what_is_no_region_is_no_preset(name: str) -> None:
     assert find_preset(name) is None
 
 
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("smtp.gmail.com", "gmail"),
+        ("SMTP.Gmail.com", "gmail"),
+        ("email-smtp.eu-west-1.amazonaws.com", "ses-eu-west-1"),
+        ("smtp-mail.outlook.com", "outlook"),
+        ("email-smtp.amazonaws.com", ""),
+        ("email-smtp.evil.example.amazonaws.com", ""),
+        ("smtp.example.com", ""),
+        ("localhost", ""),
+        ("127.0.0.1", ""),
+    ],
+)
+def test_a_server_is_known_by_its_host(host: str, name: str) -> None:
+    assert preset_of_host(host) == name
+
+
+@pytest.mark.parametrize(
+    ("domain", "name"),
+    [
+        ("gmail.com", "gmail"),
+        ("GoogleMail.com", "gmail"),
+        ("hotmail.co.uk", "outlook"),
+        ("live.nl", "outlook"),
+        ("yahoo.com.br", "yahoo"),
+        ("gmx.de", "gmx-net"),
+        ("gmx.com", "gmx"),
+        ("web.de", "web-de"),
+        ("me.com", "icloud"),
+        ("sendgrid.net", ""),
+        ("yahoo.evil.example", ""),
+        ("yahoo", ""),
+        ("*", ""),
+        ("mail.gmail.com", ""),
+    ],
+)
+def test_a_mailbox_is_known_by_its_domain(domain: str, name: str) -> None:
+    assert preset_of_domain(domain) == name
+
+
 def test_services_with_one_user_for_everybody_say_so() -> None:
     users = {name: preset.user for name in NAMES if (preset := find_preset(name)) and preset.user}
     assert users["sendgrid"] == "apikey"
@@ -66,4 +112,4 @@ def test_services_with_one_user_for_everybody_say_so() -> None:
 def test_the_data_holds_nothing_that_is_not_read() -> None:
     text = Path(presets.__file__).with_name("presets.toml").read_text(encoding="utf-8")
     fields = {field for preset in tomllib.loads(text)["presets"].values() for field in preset}
-    assert fields == {"host", "port", "secure", "user", "note"}
+    assert fields == {"host", "port", "secure", "user", "domains", "note"}
