@@ -130,6 +130,12 @@ def healthy(host: str) -> _Made:
     return _three(host)
 
 
+@_chain
+def healthy_rsa(host: str) -> _Made:
+    """The same with an RSA key, which some ciphers want."""
+    return _three(host, leaf={"rsa_bits": 2048})
+
+
 @_faulty
 def expired(host: str) -> _Made:
     return _three(host, leaf={"days": (-100, -10)})
