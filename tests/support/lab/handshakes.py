@@ -52,7 +52,7 @@ def weak_dh(context: ssl.SSLContext, folder: Path) -> ssl.SSLContext:
     path = folder / "dh.pem"
     path.write_text(OAKLEY_2)
     context = old(context, "DHE-RSA-AES256-GCM-SHA384")
-    context.load_dh_params(path)
+    context.load_dh_params(str(path))
     return context
 
 
