@@ -19,7 +19,6 @@ from nexomailer_cli.cli.screen_stages import (
     line_of,
     listed,
 )
-from nexomailer_cli.cli.screen_table import table
 from nexomailer_cli.cli.screen_transcript import tell_transcript
 from nexomailer_cli.cli.screen_verdict import verdict_of
 from nexomailer_cli.cli.screen_words import NAMES, duration
@@ -82,6 +81,8 @@ class LiveScreen:
 
     def examinations(self, several: Examinations) -> None:
         """Put the table in place of the list."""
+        from nexomailer_cli.cli.screen_table import table
+
         self.close()
         self._show(table(several, self._page))
         for report in several.examinations:

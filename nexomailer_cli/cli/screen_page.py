@@ -98,7 +98,7 @@ class Page(Struct, frozen=True):
     def block(self, heading: str, lines: Iterable[str], style: str) -> list[str]:
         """Return lines of `inner_width` below a heading in capitals, in a frame where that is
         of use."""
-        title = self.clean(heading).upper()
+        title = self.clean(heading.upper())
         if not self.is_framed:
             heads = [self._painted(each, style) for each in wrapped(title, self.width)]
             return [*heads, *lines]
@@ -158,7 +158,7 @@ def _columns(terminal: TextIO | None) -> int:
 def wrapped(text: str, width: int) -> Iterator[str]:
     """Yield text in lines, broken between words; only a word that is too long is cut in two."""
     line: str | None = None
-    for word in text.split(" "):
+    for word in _words(text):
         longer = word if line is None else f"{line} {word}"
         if cells(longer) <= width:
             line = longer
@@ -168,6 +168,12 @@ def wrapped(text: str, width: int) -> Iterator[str]:
         *full, line = _pieces(word, width)
         yield from full
     yield line or ""
+
+
+def _words(text: str) -> Iterator[str]:
+    # What separates the parts of a list stays at the end of a line.
+    glued = text.replace(" · ", "\0· ").replace(" - ", "\0- ")
+    return (word.replace("\0", " ") for word in glued.split(" "))
 
 
 def _pieces(word: str, width: int) -> list[str]:

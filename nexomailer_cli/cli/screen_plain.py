@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.cli.screen_stages import heading, is_shown, left_out, line_of
-from nexomailer_cli.cli.screen_table import table
 from nexomailer_cli.cli.screen_transcript import tell_transcript
 from nexomailer_cli.cli.screen_verdict import verdict_of
 
@@ -56,6 +55,8 @@ class PlainScreen:
 
     def examinations(self, several: Examinations) -> None:
         """Show the table."""
+        from nexomailer_cli.cli.screen_table import table
+
         self._is_silent = False
         self._show(table(several, self._page))
         for report in several.examinations:

@@ -22,7 +22,7 @@ _EXPECTED = {
     "8BITMIME": "8-bit",
     "SMTPUTF8": "UTF-8 addresses",
     "CHUNKING": "chunking",
-    "DSN": "delivery reports (DSN)",
+    "DSN": "DSN",
 }
 _RARE = {
     "BINARYMIME": "binary content",
@@ -58,7 +58,7 @@ def _abilities(announced: tuple[str, ...]) -> str:
     every = _EXPECTED | _RARE
     present = ", ".join(words for keyword, words in every.items() if keyword in keywords)
     missing = ", ".join(words for keyword, words in _EXPECTED.items() if keyword not in keywords)
-    return " · ".join(each for each in (present, f"not {missing}" if missing else "") if each)
+    return " · ".join(each for each in (present, f"without {missing}" if missing else "") if each)
 
 
 def _times(report: Report) -> Iterator[str]:
@@ -69,4 +69,4 @@ def _times(report: Report) -> Iterator[str]:
     waits = [(stage.server_ms, stage.id) for stage in report.stages if stage.server_ms]
     longest, identity = max(waits, default=(0.0, ""))
     if longest >= 1:
-        yield f"the server took longest over {name_of(identity)} ({duration(longest)})"
+        yield f"slowest answer: {name_of(identity)} ({duration(longest)})"

@@ -29,7 +29,8 @@ LATE = ("auth", "envelope", "size")
 def heading(target: Target, page: Page) -> list[str]:
     """Return what is examined, and where each value came from."""
     lines = page.paragraph(titled(target), "strong", indent=2)
-    return [*lines, *page.paragraph(origins(target), "faint", indent=2), ""]
+    told = origins(target)
+    return [*lines, *(page.paragraph(told, "faint", indent=2) if told else ()), ""]
 
 
 def is_shown(stage: AnyStage) -> bool:

@@ -6,7 +6,6 @@ beside it.
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nexomailer_cli.cli.screen_page import Page
-    from nexomailer_cli.probe.report import Found, Report
+    from nexomailer_cli.probe.report import Found, Recommended, Report, Target
 
 LABEL_WIDTH = 7
 INTERRUPTED = 130
@@ -144,12 +143,15 @@ def _failure_rows(found: Found, report: Report) -> Iterator[Row]:
     if notes:
         yield "Note", notes
     if report.recommended:
-        # A name out of the DNS may hold anything, and this line is made to be pasted.
-        where = shlex.quote(place(report.target.ascii_host, report.recommended.port))
-        yield (
-            "Run",
-            (f"nexomailer test-connection {where} --security {report.recommended.security}",),
-        )
+        yield "Run", (_command(report.target, report.recommended),)
+
+
+def _command(target: Target, recommended: Recommended) -> str:
+    import shlex
+
+    # A name out of the DNS may hold anything, and this line is made to be pasted.
+    where = shlex.quote(place(target.ascii_host, recommended.port))
+    return f"nexomailer test-connection {where} --security {recommended.security}"
 
 
 def _advice(found: Found) -> Iterator[Row]:

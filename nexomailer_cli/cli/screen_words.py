@@ -106,7 +106,10 @@ def titled(target: Target) -> str:
 
 
 def origins(target: Target) -> str:
-    """Return where the values of a target came from, those of one origin together."""
+    """Return where the values of a target came from, those of one origin together.
+
+    Nothing is returned where somebody has said everything in the command itself.
+    """
     source = target.source
     values = {
         "host": source.host,
@@ -119,7 +122,10 @@ def origins(target: Target) -> str:
     for name, origin in values.items():
         if origin:
             grouped.setdefault(origin, []).append(name)
-    return " · ".join(f"{', '.join(names)}: {origin}" for origin, names in grouped.items())
+    if list(grouped) == ["argument"]:
+        return ""
+    told = " · ".join(f"{', '.join(names)}: {origin}" for origin, names in grouped.items())
+    return told.replace("inferred:", "inferred from the ")
 
 
 def tried(alternative: Alternative, target: Target) -> str:
