@@ -63,7 +63,7 @@ def load_config(
         return _from_file(path, env, warn)
     url = env.get(URL_VARIABLE)
     if url:
-        return _from_url(url, env)
+        return config_of_url(url, env)
     raise no_config()
 
 
@@ -120,7 +120,14 @@ def _from_file(path: Path, env: Mapping[str, str], warn: Callable[[str], None] |
     return config
 
 
-def _from_url(url: str, env: Mapping[str, str]) -> Config:
+def config_of_url(
+    url: str, env: Mapping[str, str], *, file: str = URL_ORIGIN, asks: bool = False
+) -> Config:
+    """Return the configuration that a URL amounts to; raise ConfigError, which quotes none of it.
+
+    `file` is what its mistakes are said to stand in. With `asks`, a user without a password is
+    asked for it.
+    """
     from nexomailer_cli.config.reader import Reader
     from nexomailer_cli.config.url import tables_of
     from nexomailer_cli.config.value import Source
@@ -128,11 +135,13 @@ def _from_url(url: str, env: Mapping[str, str]) -> Config:
     try:
         tables = tables_of(url)
     except ValueError as error:
-        raise ConfigError(Problem(str(error), file=URL_ORIGIN)) from None
+        raise ConfigError(Problem(str(error), file=file)) from None
+    if asks and (auth := tables["providers"][0]["config"].get("auth")):
+        auth.setdefault("pass", {"prompt": True})
     reader = Reader(Source(env, base=Path(), is_typeless=True))
     config = reader.read(tables)
     if reader.mistakes:
-        _refuse(Problem(said, dotted(path[-1:]), URL_ORIGIN) for path, said in reader.mistakes)
+        _refuse(Problem(said, dotted(path[-1:]), file) for path, said in reader.mistakes)
     return config
 
 

@@ -1,6 +1,7 @@
 """What is known about mail services before anybody has written it down: `presets.toml`.
 
-Looks services up by name, host or mail domain; what a configuration makes of one is not decided here.
+Looks services up by name, host or mail domain; what a configuration makes of one is decided
+elsewhere.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Table = dict[str, Any]
 
 # submission(s): RFC 6409 and RFC 8314 by their service names.
-_SCHEMES: dict[str, Table] = {
+SCHEMES: dict[str, Table] = {
     "smtp": {},
     "smtps": {"secure": True},
     "smtp+starttls": {"starttls": "required"},
@@ -49,7 +49,7 @@ _ENCODE = "in a user name or password, / ? # @ : % are %2F %3F %23 %40 %3A %25"
 def tables_of(url: str) -> Table:
     """Return what a TOML file would hold for `url`; raise ValueError if it is no such URL."""
     parts, port = _split(url)
-    config: Table = {"host": _decoded(parts.hostname or "")} | _SCHEMES[parts.scheme]
+    config: Table = {"host": _decoded(parts.hostname or "")} | SCHEMES[parts.scheme]
     if port is not None:
         config["port"] = port
     if config.get("secure") and port in STARTTLS_PORTS:
@@ -77,8 +77,8 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
         parts, port = None, None
     if parts is None or parts.path not in ("", "/") or parts.fragment or "@" in parts.query:
         raise ValueError(f"is not scheme://user:password@host:port; {_ENCODE}") from None
-    if parts.scheme not in _SCHEMES:
-        raise ValueError(f"its scheme must be one of {', '.join(_SCHEMES)}")
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"its scheme must be one of {', '.join(SCHEMES)}")
     if not parts.hostname:
         raise ValueError("names no host")
     return parts, port
