@@ -11,17 +11,10 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from nexomailer_cli.cli.screen_page import Cell
-from nexomailer_cli.cli.screen_stages import (
-    NAME_WIDTH,
-    TIME_WIDTH,
-    heading,
-    is_shown,
-    line_of,
-    listed,
-)
+from nexomailer_cli.cli.screen_stages import heading, is_shown, line, line_of, listed, no_bar
 from nexomailer_cli.cli.screen_transcript import tell_transcript
 from nexomailer_cli.cli.screen_verdict import verdict_of
-from nexomailer_cli.cli.screen_words import NAMES, duration
+from nexomailer_cli.cli.screen_words import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +32,7 @@ PATIENCE = 0.2  # seconds without a picture
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 ASCII_FRAMES = "|/-\\"
 FRAMES_PER_SECOND = 10
+AFTER_A_FAILURE = "Cross-check"  # other ports, and this one in another way
 _ORDERS = {
     "starttls": "dns tcp banner ehlo starttls tls certificate ehlo_tls auth envelope size quit",
     "implicit": "dns tcp tls certificate banner ehlo auth envelope size quit",
@@ -111,17 +105,18 @@ class RunningList:
         """Start anew."""
         self._ended = tuple(heading(target, self._page))
         self._order = _ORDERS[target.security].split()
-        self.work_on(NAMES[self._order[0]])
+        self.work_on(self._order[0])
 
     def add(self, stage: AnyStage) -> None:
         """Take note of a stage that has ended; the next one of the usual order runs now."""
         if is_shown(stage):
-            self._ended = (*self._ended, *line_of(stage, self._page))
-        if stage.id in self._order:
-            rest = self._order[self._order.index(stage.id) + 1 :]
-            self.work_on(NAMES[rest[0]] if rest else "")
+            self._ended = (*self._ended, *line_of(stage, self._page, no_bar(self._page)))
         if stage.status == "fail":
-            self.work_on("Looking on")
+            self._order = []
+            self.work_on(AFTER_A_FAILURE)
+        elif stage.id in self._order:
+            rest = self._order[self._order.index(stage.id) + 1 :]
+            self.work_on(rest[0] if rest else "")
 
     def work_on(self, name: str) -> None:
         """Take note of what runs."""
@@ -133,13 +128,8 @@ class RunningList:
         page, elapsed = self._page, time.monotonic() - self._since
         frames = ASCII_FRAMES if page.is_ascii else FRAMES
         frame = frames[int(elapsed * FRAMES_PER_SECOND) % len(frames)]
-        room = page.width - page.glyph_width - NAME_WIDTH - TIME_WIDTH - 3
-        running = page.row(
-            Cell((frame,), page.glyph_width),
-            Cell((self._current,), NAME_WIDTH, "strong"),
-            Cell(("",), room),
-            Cell((duration(elapsed * 1000),), TIME_WIDTH, "faint", is_right=True),
-        )
+        sign = Cell((frame,), page.glyph_width)
+        running = line(page, sign, self._current, ("",), elapsed * 1000, no_bar(page))
         return [*self._ended, *running]
 
 

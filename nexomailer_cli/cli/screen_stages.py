@@ -43,7 +43,7 @@ def is_shown(stage: AnyStage) -> bool:
 def line_of(stage: AnyStage, page: Page, bar: str | None = None) -> list[str]:
     """Return the line of a stage, and what else is to be said of it below."""
     words = (stage.summary, *_notes(stage, page))
-    return _line(page, stage.status, NAMES[stage.id], words, stage.duration_ms, bar)
+    return line(page, page.glyph(stage.status), NAMES[stage.id], words, stage.duration_ms, bar)
 
 
 def listed(report: Report, page: Page) -> list[str]:
@@ -63,22 +63,23 @@ def left_out(report: Report, page: Page) -> list[str]:
     if not words:
         return []
     name = "not reached" if _has_failed(report) else "not tested"
-    return _line(page, Status.SKIP, name, (words,), None, None)
+    return line(page, page.glyph(Status.SKIP), name, (words,), None, None)
 
 
-def _line(
+def line(
     page: Page,
-    status: Status,
+    sign: Cell,
     name: str,
     words: Sequence[str],
     milliseconds: float | None,
     bar: str | None,
 ) -> list[str]:
+    """Return the columns of the list; where `bar` is not None, it has one of its own."""
     used = page.glyph_width + 1 + NAME_WIDTH + 1 + 1 + TIME_WIDTH
     if bar is not None:
         used += 1 + BAR_WIDTH
     cells = [
-        page.glyph(status),
+        sign,
         Cell((name,), NAME_WIDTH),
         Cell(tuple(words), page.width - used),
         Cell((duration(milliseconds),), TIME_WIDTH, is_right=True),
@@ -86,6 +87,11 @@ def _line(
     if bar is not None:
         cells.append(Cell((bar,), BAR_WIDTH, "faint"))
     return page.row(*cells)
+
+
+def no_bar(page: Page) -> str | None:
+    """Return what stands in the column of the bars before these can be drawn."""
+    return "" if page.width >= WIDTH_WITH_BARS else None
 
 
 def _notes(stage: AnyStage, page: Page) -> tuple[str, ...]:
@@ -112,12 +118,12 @@ def _together(early: Sequence[AnyStage], shown: Sequence[AnyStage], page: Page) 
     words = f"{len(early)} stages fine, up to {name_of(early[-1].id)}"
     spent = sum(stage.duration_ms or 0 for stage in early)
     name = f"{NAMES[early[0].id]} …"
-    return _line(page, Status.OK, name, (words,), spent, _bar(early, shown, page))
+    return line(page, page.glyph(Status.OK), name, (words,), spent, _bar(early, shown, page))
 
 
 def _bar(part: Sequence[AnyStage], shown: Sequence[AnyStage], page: Page) -> str | None:
     """Return where in the whole time these stages lie, if there is room to show it."""
-    if page.width < WIDTH_WITH_BARS:
+    if no_bar(page) is None:
         return None
     spans, all_spans = _spans(part), _spans(shown)
     whole = max((end for _, end in all_spans), default=0.0)

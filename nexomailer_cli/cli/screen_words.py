@@ -57,7 +57,7 @@ def duration(milliseconds: float | None) -> str:
     """Return a time: `11 ms`, `1.2 s`; nothing where none was taken."""
     if not milliseconds:
         return ""
-    if milliseconds < 0.5:
+    if milliseconds < 1:
         return "<1 ms"
     if milliseconds < 999.5:
         return f"{milliseconds:.0f} ms"

@@ -241,6 +241,17 @@ def test_a_short_examination_draws_no_list(place: Place) -> None:
     assert place.stderr.text == ""
 
 
+def test_a_terminal_shows_several_targets_as_a_table(place: Place) -> None:
+    place.be(is_terminal=True)
+    screen = place.screen(several=True)
+    for each in examples.several().examinations:
+        screen.begin(each.target)
+        screen.working("dns")
+    screen.examinations(examples.several())
+    assert "1 of 3 ready to send · exit 69" in place.stdout.text
+    assert place.stderr.text == ""
+
+
 def test_the_list_names_the_stage_that_runs() -> None:
     running = RunningList(Page())
     report = examples.wrong_tls_mode()
@@ -253,7 +264,9 @@ def test_the_list_names_the_stage_that_runs() -> None:
     running.work_on("banner")
     assert "Greeting" in running.lines()[-1]
     running.add(report.stages[4])
-    assert "Looking on" in running.lines()[-1]
+    assert "Cross-check" in running.lines()[-1]
+    running.add(report.stages[5])
+    assert "Cross-check" in running.lines()[-1]
     assert len(running.lines()) == 7
 
 
