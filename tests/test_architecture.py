@@ -39,7 +39,7 @@ KEEPERS = {
     "aiosmtplib": {"transport/handshake", "transport/breakage"},
     "aiohappyeyeballs": {"transport/dial"},
     "aiosmtpd": {"sandbox"},
-    "cryptography": {"sandbox"},
+    "cryptography": {"sandbox", "probe/certificate_link"},
     "minijinja": {"message/template"},
     "markdown_it": {"message/markdown"},
     "idna": {"idn"},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import ssl
 import time
 from pathlib import Path
@@ -16,6 +14,7 @@ from nexomailer_cli.printable import printable
 from nexomailer_cli.probe.hello import MAX_BYTES, Hello, read_hello
 from tests.support import certificates
 from tests.support.lab import handshakes
+from tests.support.shaking import shake_hands
 
 RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 PRIME = bytes([0xC7]) * 128
@@ -23,21 +22,7 @@ CHANGE_CIPHER_SPEC = bytes([20, 3, 3, 0, 1, 1])
 
 
 def heard(server: ssl.SSLContext, client: ssl.SSLContext) -> bytes:
-    """Shake hands in memory; return everything that the server sent."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client_side = ssl.MemoryBIO()
-    sides = [
-        client.wrap_bio(client_side, to_server, server_hostname="localhost"),
-        server.wrap_bio(to_server, to_client, server_side=True),
-    ]
-    sent = b""
-    for _, side in itertools.product(range(4), sides):
-        with contextlib.suppress(ssl.SSLError):
-            side.do_handshake()
-        new = to_client.read()
-        sent += new
-        client_side.write(new)
-    return sent
+    return shake_hands(server, client).received
 
 
 @pytest.fixture
