@@ -28,6 +28,8 @@ _ASCII_GLYPHS = _GLYPHS | {"ok": "ok", "fail": "FAIL", "info": "-", "skip": "-"}
 _STYLES = {"ok": "good", "warn": "warning", "fail": "error", "unknown": "warning"}
 _BORDER = tuple("╭─╮│╰╯")
 _ASCII_BORDER = tuple("+-+|++")
+# Joiners and spaces of no width; other formatting characters may be drawn.
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 # What our own sentences are set with.
 _TYPED = str.maketrans(
     {"·": "-", "…": "...", "−": "-", "–": "-", "“": '"', "”": '"', "’": "'", "→": "->"}
@@ -200,6 +202,6 @@ def _cells(character: str) -> int:
 
     if east_asian_width(character) in "WF":
         return 2
-    # A soft hyphen is shown; the selector of the emoji form makes its neighbour wider.
-    is_bare = category(character) in ("Mn", "Me", "Cf") and character not in "\xad\ufe0f"
-    return 0 if is_bare else 1
+    # The selector of the emoji form takes nothing itself, but makes its neighbour wider.
+    is_mark = category(character) in ("Mn", "Me") and character != "\ufe0f"
+    return 0 if is_mark or character in _INVISIBLE else 1

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexomailer_cli.cli.output import Output
@@ -109,6 +109,7 @@ def test_every_stage_is_in_the_schema() -> None:
     assert {kind.__struct_config__.tag for kind in kinds.__args__} <= ids
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.sampled_from(EVERY), st.lists(st.sampled_from(NASTY[:-6]), min_size=1))
 def test_any_words_are_json(make: Any, texts: list[str]) -> None:
     report = scrambled(make(), cycle(texts))
