@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     Info = Mapping[str, Any]
 
 _DER = 2  # _ssl.ENCODING_DER
+_MONTHS = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 
 
 def received_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
@@ -102,6 +106,8 @@ def _attributes(name: Any) -> Iterator[tuple[str, str]]:
 
 
 def _time(text: str) -> datetime:
-    import ssl
-
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)
+    """Read `Nov 25 03:29:00 2026 GMT`; strptime would cost ten times as much as all the rest."""
+    month, day, clock, year, _ = text.split()
+    hour, minute, second = map(int, clock.split(":"))
+    number = _MONTHS.index(month) + 1
+    return datetime(int(year), number, int(day), hour, minute, second, tzinfo=UTC)

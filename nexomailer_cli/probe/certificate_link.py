@@ -87,7 +87,7 @@ def canonical_ip(text: str) -> str:
 
 def iso(moment: datetime) -> str:
     """Return a time of UTC in ISO 8601, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def _link(position: int, der: bytes, now: datetime) -> Link | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nexomailer_cli.idn import to_ascii
 from nexomailer_cli.probe.certificate_link import canonical_ip
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def _ascii(name: str) -> str:
     if name.isascii():
         return name
     try:
-        return name.encode("idna").decode("ascii")
-    except UnicodeError:
+        return to_ascii(name)
+    except ValueError:
         return name
 
 

@@ -98,6 +98,21 @@ def test_where_only_the_public_way_is_left_the_chain_is_still_received() -> None
     assert received_chain(Later()) == (b"one", b"two")  # type: ignore[arg-type]
 
 
+def test_a_strange_address_is_shown_as_openssl_tells_it() -> None:
+    name = ((("commonName", "a"),),)
+    info = {
+        "subject": name,
+        "issuer": name,
+        "notBefore": "Nov 25 03:29:00 2025 GMT",
+        "notAfter": "Nov 25 03:29:00 2035 GMT",
+        "serialNumber": "0A",
+        "subjectAltName": (("IP Address", "<invalid>"), ("email", "a@example.org")),
+    }
+    (found,) = glanced((info,), (b"0",), NOW)
+    assert (found.ip_addresses, found.dns_names) == (("<invalid>",), ())
+    assert (found.serial, found.not_after) == ("0a", "2035-11-25T03:29:00Z")
+
+
 @pytest.mark.parametrize("infos", [(), ({},), ({"subject": (), "issuer": ()},)])
 def test_where_openssl_says_too_little_the_bytes_are_read(
     infos: tuple[dict[str, object], ...], tmp_path: Path

@@ -41,6 +41,7 @@ EXPECTED: dict[str, tuple[int, tuple[str, ...]]] = {
     "without_key_identifiers": (85, ("X509_85",)),
     "constraints_not_critical": (89, ("X509_89",)),
     "without_key_usage": (92, ("X509_92",)),
+    "without_subject_key": (86, ("X509_86",)),
     "root_not_strict": (89, ("X509_89", "X509_92")),
 }
 
@@ -209,6 +210,8 @@ def test_what_cannot_be_read_is_a_problem_unless_openssl_could(tmp_path: Path) -
     seen = problems((b"\x30\x03no", good[1]), unverified(), now)
     assert seen == (CertificateProblem("X509_UNREADABLE", "1 of 2 certificates cannot be read"),)
     assert problems((b"",), Verdict(host="localhost", code=0), now) == ()
+    wrong = Verdict(host="localhost", code=62)
+    assert problems((b"",), wrong, now) == (CertificateProblem("X509_62", ""),)
     complaint = Verdict(host="localhost", code=20, message="unable to get local issuer")
     assert problems((), complaint, now) == (
         CertificateProblem("X509_20", "unable to get local issuer"),

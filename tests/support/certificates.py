@@ -73,6 +73,7 @@ class _Plan(Struct, frozen=True, kw_only=True):
     critical: bool = True
     key_usage: bool = True
     key_identifiers: bool = True
+    subject_key: bool = True
     purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH
     issuer_url: str = ""
     rsa_bits: int = 0
@@ -253,6 +254,12 @@ def without_key_usage(host: str) -> _Made:
 
 
 @_faulty
+def without_subject_key(host: str) -> _Made:
+    """Strictness: code 86."""
+    return _three(host, intermediate={"subject_key": False})
+
+
+@_faulty
 def root_not_strict(host: str) -> _Made:
     """Strictness: code 89, for a root that only the client has."""
     root = _issued(_Plan(name="Old Root", is_authority=True, critical=False, key_usage=False))
@@ -324,8 +331,9 @@ def _extensions(plan: _Plan, key: _Key, signer: _Key) -> list[tuple[x509.Extensi
     ]
     if plan.key_usage:
         found.append((_usage(plan.is_authority), True))
-    if plan.key_identifiers:
+    if plan.key_identifiers and plan.subject_key:
         found.append((x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False))
+    if plan.key_identifiers:
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
         found.append((issuer, False))
     if not plan.is_authority:
