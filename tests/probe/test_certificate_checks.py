@@ -205,6 +205,16 @@ def test_every_problem_has_a_finding_of_its_own(name: str, tmp_path: Path) -> No
             assert finding.id.startswith("cert.") and finding.id != "cert.untrusted"
 
 
+@pytest.mark.parametrize(
+    "host", ["220 mail.example ESMTP", "554 5.7.1 go", "* OK IMAP4rev1", "HTTP/1.1 400", "XXXXXXXA"]
+)
+def test_the_names_in_a_certificate_choose_no_other_finding(host: str, tmp_path: Path) -> None:
+    asked = Verdict(host="localhost", code=18)
+    for each in problems(certificates.self_signed(tmp_path, host).der, asked, datetime.now(UTC)):
+        alone, quoted = (Evidence("tls", each.reason, text=text) for text in ("", each.detail))
+        assert diagnose(alone).id == diagnose(quoted).id
+
+
 def test_what_cannot_be_read_is_a_problem_unless_openssl_could(tmp_path: Path) -> None:
     good, now = certificates.healthy(tmp_path).der, datetime.now(UTC)
     seen = problems((b"\x30\x03no", good[1]), unverified(), now)
