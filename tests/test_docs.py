@@ -46,6 +46,7 @@ OPTIONS = [
 def test_the_commands_are_those_of_the_contract() -> None:
     assert [" ".join(words) for words, _ in ALL] == [
         "send",
+        "test-connection",
         "sandbox",
         "config check",
         "config show",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error, of_outcome
+from nexomailer_cli.cli.quantities import seconds_of
 from nexomailer_cli.cli.request import compose_mail
 from nexomailer_cli.config.settings import Config, Defaults
 from nexomailer_cli.errors import NexomailerError, OutputError, UsageError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from nexomailer_cli.core import Wishes
     from nexomailer_cli.smtp.envelope import Mail
 
-LONGEST_SECONDS = 366 * 86400.0
 MOST_NAMED = 10  # recipients in a line for people
 
 
@@ -101,13 +101,13 @@ class _Patience(Struct, frozen=True):
 
 
 def _patience(options: SendOptions) -> _Patience:
-    deadline = _seconds(options.deadline, "--deadline")
+    deadline = seconds_of(options.deadline, "--deadline")
     if deadline == 0:
         raise UsageError(
             "--deadline: nothing can be sent in no time",
             hint="Leave it out to wait as long as it takes.",
         )
-    return _Patience(deadline, _seconds(options.retry_for, "--retry-for"))
+    return _Patience(deadline, seconds_of(options.retry_for, "--retry-for"))
 
 
 def _wishes(options: SendOptions, mail: Mail, patience: _Patience, started: float) -> Wishes:
@@ -120,20 +120,6 @@ def _wishes(options: SendOptions, mail: Mail, patience: _Patience, started: floa
         deadline=started + patience.deadline if patience.deadline else float("inf"),
         retry_for=patience.retry_for or 0.0,
     )
-
-
-def _seconds(value: str | None, option: str) -> float | None:
-    if value is None:
-        return None
-    from nexomailer_cli.config.duration import parse_duration
-
-    try:
-        seconds = parse_duration(value, bare="s")
-    except ValueError as error:
-        raise UsageError(f"{option}: “{printable(value)}”: {error}") from error
-    if seconds > LONGEST_SECONDS:
-        raise UsageError(f"{option}: “{printable(value[:20])}”: nobody waits longer than a year")
-    return seconds
 
 
 def _deliver(
