@@ -1,6 +1,6 @@
 """Evidence of a failure becomes a finding: what happened, and what cures it.
 
-The knowledge is `findings.toml`; here is only how it is looked up. Knows nothing about
+The knowledge is `findings.toml` (`probe.table`); here is how it is worded. Knows nothing about
 connections, and believes nothing that a server says: its words may select a finding
 and be shown as a quotation, but never become part of the advice.
 """
@@ -8,21 +8,24 @@ and be shown as a quotation, but never become part of the advice.
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
 from nexomailer_cli.printable import printable
+from nexomailer_cli.probe.severity import Severity
+from nexomailer_cli.probe.table import Row, every_row, find, transience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
 # EX_TEMPFAIL of sysexits.h: the one exit status that says "safe to try again".
 TEMPORARY = 75
 # Google's longest refusals have about 600 characters; the patterns run on no more than this.
 MAX_TEXT = 2000
 MAX_QUOTED = 300
+# What is left out where nothing was said.
+_SAID = re.compile(r"(?:(?:It said|What was seen:) )?\{said\}\. ?")
 
 
 class Evidence(Struct, frozen=True):
@@ -43,14 +46,27 @@ class Evidence(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """A diagnosis. `id` is stable; the words are harmless to show, but not to mark up."""
+    """A diagnosis. `id` is stable; the words are harmless to show, but not to mark up.
+
+    `heading` is `title` in few words. `retry_after` is how long such a trouble usually lasts,
+    in seconds, where it is temporary. `docs` are links of ours, never of a server.
+    """
 
     id: str
+    heading: str
     title: str
     meaning: str
     fix: str
     temporary: bool
     exit_status: int
+    severity: Severity = Severity.FAIL
+    retry_after: int | None = None
+    docs: tuple[str, ...] = ()
+
+    @property
+    def config(self) -> tuple[str, ...]:
+        """The configuration keys that `fix` speaks of."""
+        return _once(re.findall(r"\b(?:providers\.config|defaults)(?:\.[a-z_]+)+", self.fix))
 
 
 def diagnose(evidence: Evidence) -> Finding:
@@ -59,65 +75,37 @@ def diagnose(evidence: Evidence) -> Finding:
     A 4xx reply is temporary whatever the finding says (RFC 5321 section 4.2.1).
     """
     seen = _harmless(evidence)
-    row = next(row for row in _table().rows if any(when.holds(seen) for when in row.when))
-    finding = _worded(row, seen)
-    if finding.temporary or not _is_transient(seen.code):
+    finding = _worded(find(seen), seen)
+    if not _becomes_temporary(finding, seen.code):
         return finding
-    meaning = f"{finding.meaning} {_table().temporary_note}"
-    return structs.replace(finding, meaning=meaning, temporary=True, exit_status=TEMPORARY)
+    return structs.replace(
+        finding,
+        meaning=f"{finding.meaning} {transience().note}",
+        temporary=True,
+        exit_status=TEMPORARY,
+        retry_after=transience().retry_after,
+    )
 
 
-class _Condition(Struct, frozen=True):
-    """What must be so; what is empty may be anything."""
-
-    phases: frozenset[str]
-    ports: frozenset[int]
-    codes: frozenset[str]
-    reason: str
-    enhanced: str
-    text: str
-    host: str
-
-    def holds(self, seen: Evidence) -> bool:
-        return (
-            (not self.phases or seen.phase in self.phases)
-            and (not self.ports or seen.port in self.ports)
-            and (not self.codes or not self.codes.isdisjoint(_code_names(seen.code)))
-            and _is_whole(self.reason, seen.reason)
-            and _is_whole(self.enhanced, seen.enhanced)
-            and _is_within(self.text, seen.text)
-            and _is_within(self.host, seen.host)
-        )
+def weigh(evidence: Evidence) -> int:
+    """Return how much of the evidence decided its finding: 0 if only phase and code did."""
+    seen = _harmless(evidence)
+    return find(seen).weight(seen)
 
 
-class _Row(Struct, frozen=True):
-    id: str
-    when: tuple[_Condition, ...]
-    title: str
-    meaning: str
-    fix: str
-    exit_status: int
+def described(identity: str) -> Finding | None:
+    """Return the finding of that id as it is without any evidence, if there is one."""
+    return next((finding for finding in all_findings() if finding.id == identity), None)
 
 
-class _Table(Struct, frozen=True):
-    rows: tuple[_Row, ...]
-    temporary_note: str
+def all_findings() -> Iterator[Finding]:
+    """Yield every finding as it is without any evidence."""
+    return (_worded(row, Evidence("")) for row in every_row())
 
 
-def _is_whole(pattern: str, value: str) -> bool:
-    return not pattern or re.fullmatch(pattern, value, re.IGNORECASE) is not None
-
-
-def _is_within(pattern: str, value: str) -> bool:
-    return not pattern or re.search(pattern, value, re.IGNORECASE) is not None
-
-
-def _code_names(code: int | None) -> tuple[str, ...]:
-    return ("none",) if code is None else (str(code), f"{code // 100}xx")
-
-
-def _is_transient(code: int | None) -> bool:
-    return code is not None and code // 100 == 4
+def _becomes_temporary(finding: Finding, code: int | None) -> bool:
+    is_refusal = finding.severity is Severity.FAIL and not finding.temporary
+    return is_refusal and code is not None and code // 100 == 4
 
 
 def _harmless(evidence: Evidence) -> Evidence:
@@ -130,7 +118,7 @@ def _harmless(evidence: Evidence) -> Evidence:
     )
 
 
-def _worded(row: _Row, seen: Evidence) -> Finding:
+def _worded(row: Row, seen: Evidence) -> Finding:
     server = _server(seen)
     words = {
         "server": server or "the server",
@@ -139,14 +127,24 @@ def _worded(row: _Row, seen: Evidence) -> Finding:
         "port": "it asked for" if seen.port is None else str(seen.port),
         "said": _quoted(seen),
     }
+    meaning = row.meaning if words["said"] else _SAID.sub("", row.meaning).rstrip()
     return Finding(
         id=row.id,
+        heading=row.heading,
         title=row.title.format_map(words),
-        meaning=row.meaning.format_map(words),
+        meaning=meaning.format_map(words),
         fix=row.fix.format_map(words),
         temporary=row.exit_status == TEMPORARY,
         exit_status=row.exit_status,
+        severity=row.severity,
+        retry_after=row.retry_after,
+        # From the table and not from the words, which may quote the server.
+        docs=_once(re.findall(r"https://[^\s,;]*[^\s,;.]", f"{row.meaning} {row.fix}")),
     )
+
+
+def _once(found: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(found))
 
 
 def _server(seen: Evidence) -> str:
@@ -163,44 +161,8 @@ def _bracketed(host: str) -> str:
 def _quoted(seen: Evidence) -> str:
     code = "" if seen.code is None else str(seen.code)
     said = " ".join(part for part in (code, seen.enhanced, seen.text) if part)
-    return f"“{_shortened(said)}”" if said else "nothing"
+    return f"“{_shortened(said)}”" if said else ""
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
-
-
-@cache
-def _table() -> _Table:
-    import tomllib
-    from pathlib import Path
-
-    raw = tomllib.loads(Path(__file__).with_name("findings.toml").read_text("utf-8"))
-    return _Table(tuple(map(_row, raw["finding"])), raw["temporary_note"])
-
-
-def _row(raw: dict[str, Any]) -> _Row:
-    return _Row(
-        id=raw["id"],
-        when=tuple(map(_condition, raw["when"])),
-        title=raw["title"],
-        meaning=raw["meaning"],
-        fix=raw["fix"],
-        exit_status=raw["exit"],
-    )
-
-
-def _condition(raw: dict[str, Any]) -> _Condition:
-    return _Condition(
-        phases=frozenset(raw.get("phase", ())),
-        ports=frozenset(raw.get("port", ())),
-        codes=_names(raw.get("code", ())),
-        reason=raw.get("reason", ""),
-        enhanced=raw.get("enhanced", ""),
-        text=raw.get("text", ""),
-        host=raw.get("host", ""),
-    )
-
-
-def _names(codes: Iterable[int | str]) -> frozenset[str]:
-    return frozenset(map(str, codes))

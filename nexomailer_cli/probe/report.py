@@ -6,23 +6,15 @@ else. What is not known is `None`, never left out. Nothing here holds a secret.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from nexomailer_cli.probe.severity import Severity as Severity
 from nexomailer_cli.probe.stage import AnyStage
 
 Schema = Literal["nexomailer.test-connection/1"]
 Security = Literal["starttls", "implicit", "none"]
-
-
-class Severity(StrEnum):
-    """How bad a finding is."""
-
-    FAIL = "fail"  # mail cannot be sent like this, or would leak
-    WARN = "warn"  # it works, but slowly, insecurely, or not for long
-    INFO = "info"
 
 
 class Origins(Struct, frozen=True, kw_only=True):
