@@ -123,7 +123,7 @@ def _named(text: str, asked: Asked, resolver: Resolver | None) -> Chosen:
         return chosen.of_preset(text.lower(), preset)
     typed = read_target(text)
     if typed.address or _is_service(typed):
-        return chosen.of_address(typed, resolver, signs_in=asked.secret is not None)
+        return chosen.of_address(typed, resolver, signs_in=bool(asked.user or asked.secret))
     family = _FAMILIES.get(asked.ip_version or 0, socket.AF_UNSPEC)
     return chosen.of_host(typed, security=asked.security, family=family)
 
