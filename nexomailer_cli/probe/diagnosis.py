@@ -88,7 +88,7 @@ def diagnose(evidence: Evidence) -> Finding:
 
 
 def weigh(evidence: Evidence) -> int:
-    """Return how much of the evidence decided its finding: 0 if only phase and code did."""
+    """Return how much of the evidence decided its finding; 0 if phase and class of the code did."""
     seen = _harmless(evidence)
     return find(seen).weight(seen)
 

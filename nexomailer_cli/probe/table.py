@@ -48,8 +48,10 @@ class Condition(Struct, frozen=True):
 
     @property
     def weight(self) -> int:
-        """How much it looked at: words tell more than an enhanced code, and that more than none."""
-        return 2 * bool(self.text) + bool(self.enhanced) + bool(self.host)
+        """How much it looked at; words tell most, and a class of codes nothing."""
+        is_exact = self.enhanced != "" and r"\d" not in self.enhanced
+        names_codes = bool(self.codes) and all(map(str.isdecimal, self.codes))
+        return 4 * bool(self.text) + 2 * bool(self.host) + 2 * is_exact + names_codes
 
 
 class Row(Struct, frozen=True):
