@@ -47,6 +47,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
     assert [" ".join(words) for words, _ in ALL] == [
         "send",
         "test-connection",
+        "explain",
         "sandbox",
         "config check",
         "config show",

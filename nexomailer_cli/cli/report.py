@@ -203,7 +203,8 @@ def _tell_recipients(outcome: Outcome, output: Output) -> None:
 
 
 def _tell_finding(finding: Finding, output: Output) -> None:
+    from nexomailer_cli.cli.findings import finding_lines
+
     output.error(finding.title)
-    output.note(output.indented(f"Why: {finding.meaning}"))
-    output.note(output.indented(f"Fix: {finding.fix}"))
-    output.note(f"  ({finding.id})")
+    for line in finding_lines(finding, output.indented):
+        output.note(line)

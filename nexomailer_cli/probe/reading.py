@@ -111,7 +111,7 @@ class _Conversation:
             said = (verb[verb.lastindex or 0]).upper()
             self._waiting.extend(phase for word, phase in _PHASES if word == said)
         elif within := _REPLY_WITHIN.search(line):
-            code, rest = within[1] or within[3], within[2] or within[4]
+            code, rest = within.group(1, 2) if within[1] else within.group(3, 4)
             yield _refusal(int(code), (_TAIL.sub("", rest),), place_in(line))
         elif wording := wording_in(line):
             phase = wording.phase or place_in(line) or next(iter(self._waiting), "")

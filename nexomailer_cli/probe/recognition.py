@@ -27,6 +27,8 @@ _SECRETS = re.compile(
     r"|(?P<name>\b(?:pass(?:word|wd)?|secret|(?:access_?)?token|api[_-]?key)['\"]?\s?[=:]\s?)"
     r"(?P<quote>['\"]?)[^\s'\",;]+"
     r"|(?P<bearer>\bBearer )[\w.~+/=-]+"
+    # the address of a page is none, however long
+    r"|(?P<page>\bhttps?://[^\s@]+)"
     # base64 that is long enough for one; a server's own JSON is no secret
     r"|(?<![\w/.@:+-])(?!eyJzdGF0dXMi)(?=[A-Za-z]{0,40}[\d+/=])[A-Za-z0-9+/]{16,}={0,2}(?![\w.@:/-])",
     re.IGNORECASE,
@@ -88,5 +90,7 @@ def concealed(text: str) -> str:
 
 def _starred(match: re.Match[str]) -> str:
     kept = match.groupdict()
+    if kept["page"]:
+        return match[0]
     named = f"{kept['name']}{kept['quote'] or ''}" if kept["name"] else ""
     return f"{kept['auth'] or kept['url'] or named or kept['bearer'] or ''}***"
