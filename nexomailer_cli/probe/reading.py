@@ -40,7 +40,7 @@ _REPLY_WITHIN = re.compile(
     r"|\b([45]\d\d)[ -](#?[45]\.\d{1,3}\.\d{1,3}\b.*)"
 )
 # What stands behind a reply, not in it.
-_TAIL = re.compile(r"(?:\\r)?(?:\\n)?['\"](?:[,)\]}].*)?$|\)?\s*\(in reply to .{0,60}$")
+_TAIL = re.compile(r"(?:\\r)?(?:\\n)?['\"”](?:[,.)\]}].*)?$|\)?\s*\(in reply to .{0,60}$")
 _PHASES = (("HELO", Phase.EHLO), *((phase.upper(), phase) for phase in Phase))
 
 

@@ -90,6 +90,11 @@ def test_a_connection_lost_belongs_to_the_command_without_an_answer() -> None:
     assert ids(content) == ["conn.lost_after_content"]
 
 
+def test_our_own_quotation_marks_are_not_part_of_a_reply() -> None:
+    (found,) = recognise("550 5.1.1 no\n  Why: It said “550 5.1.1 no”.")
+    assert found.input == "550 5.1.1 no"
+
+
 def test_the_same_line_counts_once_and_different_ones_each() -> None:
     log = "550 5.1.1 <a@b.test> no\n550 5.1.1 <a@b.test> no\n550 5.1.1 <c@b.test> no"
     assert ids(log) == ["rcpt.unknown_user", "rcpt.unknown_user"]
