@@ -11,7 +11,7 @@ import socket
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.smtp.auth import Credentials
@@ -113,6 +113,21 @@ def _patient(transport: Transport, wishes: Wishes, around: Surroundings) -> Tran
         random=SystemRandom(),
         observer=around.observer,
     )
+
+
+def terms_for(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
+    """Return the terms on which sending would meet a provider's server.
+
+    Raises SecretError for credentials that cannot be had, ConfigError for files of TLS.
+    """
+    return _terms(provider, wishes, around)
+
+
+def terms_without_secret(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
+    """Return the same with nobody to sign in, as strict about TLS as if there were."""
+    nobody = structs.replace(provider, config=structs.replace(provider.config, auth=None))
+    terms = _terms(nobody, wishes, around)
+    return structs.replace(terms, requires_tls=provider.config.tls_required)
 
 
 def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DATA = b"DATA\r\n"
 RSET = b"RSET\r\n"
 QUIT = b"QUIT\r\n"
+STARTTLS = b"STARTTLS\r\n"
 # With content that ends in CRLF, this is the <CRLF>.<CRLF> of RFC 5321 section 4.1.1.4.
 TERMINATOR = b".\r\n"
 
@@ -36,6 +37,8 @@ _MAILBOX = re.compile(
 )
 _ESMTP_VALUE = re.compile(r"[A-Z0-9][A-Z0-9-]*(?:=[\x21-\x3c\x3e-\x7e]+)?")
 _EHLO_NAME = re.compile(r"[0-9A-Za-z._-]+|\[[0-9A-Za-z.:]+\]")
+# RFC 4954 section 4.2 has lines of up to 12,288 octets in a sign-in; tokens may be longer.
+_SASL_LINE = re.compile(rb"[ -~]{0,65536}")
 _NO_XCHAR = re.compile(r"[^!-*,-<>-~]")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
@@ -68,6 +71,19 @@ def xtext(text: str) -> str:
 def bdat(size: int) -> bytes:
     """Return the command for the last, and only, chunk of a message (RFC 3030 section 2)."""
     return b"BDAT %d LAST\r\n" % size
+
+
+def auth(mechanism: str, initial: bytes | None = None) -> bytes:
+    """Return AUTH, with an initial response in the wire's encoding (RFC 4954 section 4)."""
+    words = [b"AUTH", mechanism.encode("ascii")] + ([initial] if initial is not None else [])
+    return response(b" ".join(words))
+
+
+def response(encoded: bytes) -> bytes:
+    """Return one line of a sign-in; base64 has no line end in it, and anything else is refused."""
+    if not _SASL_LINE.fullmatch(encoded):
+        raise MessageError("a sign-in cannot be written in one line")
+    return encoded + b"\r\n"
 
 
 def mailbox(address: str) -> str:

@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from nexomailer_cli.errors import TransportError
-from nexomailer_cli.printable import printable
-from nexomailer_cli.smtp.outcome import Phase
+from nexomailer_cli.transport.unreachable import unconnected, unresolved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # RFC 8305 section 5 recommends 250 ms.
 STAGGER_SECONDS = 0.25
-
-_RESOLVER_CODES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 
 
 async def dial(
@@ -41,17 +35,10 @@ async def dial(
     try:
         addresses = await _resolve(host, port, family)
         return await _connect(addresses, _local(source, family))
-    except socket.gaierror as error:
-        reason = _RESOLVER_CODES.get(error.errno or 0, "EAI_FAIL")
-        raise _failed(f"cannot resolve {host}: {error.strerror}", reason) from error
-    except UnicodeError as error:
-        raise _failed(f"{host} is not a host name", "bad-name") from error
+    except (socket.gaierror, UnicodeError) as error:
+        raise unresolved(host, error) from error
     except OSError as error:
-        if source and error.errno == errno.EADDRNOTAVAIL:
-            message = f"cannot connect from {source}: this machine has no such address"
-            raise _failed(message, "bad-source") from error
-        reason = errno.errorcode.get(error.errno or 0, "EIO")
-        raise _failed(f"cannot connect to {host}:{port}: {_words(error)}", reason) from error
+        raise unconnected(host, port, error, source) from error
 
 
 async def _resolve(host: str, port: int, family: socket.AddressFamily) -> Sequence[Any]:
@@ -112,12 +99,3 @@ async def _connect(addresses: Sequence[Any], local: Sequence[Any] | None) -> soc
         happy_eyeballs_delay=STAGGER_SECONDS if len(addresses) > 1 else None,
         interleave=1,
     )
-
-
-def _words(error: OSError) -> str:
-    # asyncio writes the address into strerror, where the reason should be.
-    return os.strerror(error.errno).lower() if error.errno else str(error)
-
-
-def _failed(message: str, reason: str) -> TransportError:
-    return TransportError(printable(message), phase=Phase.CONNECT, reason=reason)

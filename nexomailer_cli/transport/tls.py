@@ -59,11 +59,19 @@ def _trust(context: ssl.SSLContext, ca_file: str | None) -> None:
 def _trust_system(context: ssl.SSLContext) -> None:
     # A bundle is parsed whole, 30 to 45 ms for some 140 roots; in a directory with
     # OpenSSL's hashed names only the root that is needed is read, 0.3 ms.
-    paths = ssl.get_default_verify_paths()
-    if not os.environ.get(paths.openssl_cafile_env) and _is_hashed(paths.capath):
-        context.load_verify_locations(capath=paths.capath)
+    directory = system_directory()
+    if directory:
+        context.load_verify_locations(capath=directory)
     else:
         context.load_default_certs()
+
+
+def system_directory() -> str | None:
+    """Return where the system's authorities lie one by one, under OpenSSL's hashed names."""
+    paths = ssl.get_default_verify_paths()
+    if os.environ.get(paths.openssl_cafile_env) or not _is_hashed(paths.capath):
+        return None
+    return paths.capath
 
 
 def _is_hashed(directory: str | None) -> bool:

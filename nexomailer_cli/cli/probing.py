@@ -1,0 +1,175 @@
+"""Runs `test-connection`: one examination after the other, and a screen that listens."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.cli import signals
+from nexomailer_cli.cli.exit_status import of_error
+from nexomailer_cli.cli.screen import screen_for
+from nexomailer_cli.core import Surroundings, Wishes, terms_for, terms_without_secret
+from nexomailer_cli.errors import (
+    ConfigError,
+    NexomailerError,
+    SecretError,
+    TransportError,
+)
+from nexomailer_cli.probe import examination
+from nexomailer_cli.probe.examination import Case
+from nexomailer_cli.probe.examine import examine
+from nexomailer_cli.probe.found import refusal
+from nexomailer_cli.probe.summary import together
+from nexomailer_cli.probe.target import subjects
+from nexomailer_cli.probe.trust import trust_of
+
+if TYPE_CHECKING:
+    from nexomailer_cli.cli.everywhere import Globals
+    from nexomailer_cli.cli.output import Output
+    from nexomailer_cli.cli.screen import Screen
+    from nexomailer_cli.config.settings import Config
+    from nexomailer_cli.probe.report import Report
+    from nexomailer_cli.probe.target import Asked, Subject
+
+
+def perform(asked: Asked, everywhere: Globals) -> int:
+    """Examine what is asked for, tell what is found; return the exit status."""
+    with signals.interruptible():
+        try:
+            return _perform(asked, everywhere)
+        except NexomailerError as error:
+            if asked.form == "words" and not isinstance(error, TransportError):
+                raise
+            return _refuse(error, asked, everywhere.output)
+
+
+def _perform(asked: Asked, everywhere: Globals) -> int:
+    config = _config(asked, everywhere)
+    found = subjects(asked, config)
+    cases = [_case(each, asked, everywhere.output, config) for each in found]
+    # Whoever names no target gets a list, however long it is; people get the whole of one.
+    is_list = asked.mx or (asked.target is None and (asked.form != "words" or len(cases) > 1))
+    screen = _screen(asked, everywhere.output, several=is_list)
+    try:
+        return _examine(cases, screen, is_list=is_list)
+    finally:
+        screen.close()
+
+
+def _screen(asked: Asked, output: Output, *, several: bool) -> Screen:
+    return screen_for(
+        output, stdout=sys.stdout, stderr=sys.stderr, form=asked.form, several=several
+    )
+
+
+def _examine(cases: list[Case], screen: Screen, *, is_list: bool) -> int:
+    reports: list[Report] = []
+    for case in cases:
+        screen.begin(case.target)
+        reports.append(examine(case, screen.stage))
+        if reports[-1].exit_code == of_interruption():
+            break
+    if not is_list:
+        screen.report(reports[0])
+        return reports[0].exit_code
+    several = together(tuple(reports))
+    screen.examinations(several)
+    return several.exit_code
+
+
+def of_interruption() -> int:
+    """Return the exit status of a run that somebody ended."""
+    from nexomailer_cli.cli.exit_status import ExitStatus
+
+    return ExitStatus.INTERRUPTED
+
+
+def _refuse(error: NexomailerError, asked: Asked, output: Output) -> int:
+    """Tell why nothing could be examined, in the form that was asked for."""
+    status = None if isinstance(error, TransportError) else of_error(error)
+    several = together((), [refusal(error, asked.target or "", status)])
+    screen = _screen(asked, output, several=True)
+    screen.examinations(several)
+    return several.exit_code
+
+
+def _config(asked: Asked, everywhere: Globals) -> Config | None:
+    """Return the configuration where the target may be in it, or is all of it."""
+    from nexomailer_cli.config.file import find_config, load_config
+
+    target = asked.target
+    if target is not None and (asked.mx or ":" in target or "@" in target):
+        return None
+    has_url = bool(os.environ.get("NEXOMAILER_URL"))
+    if target is not None and find_config(everywhere.config, os.environ) is None and not has_url:
+        return None
+    try:
+        return load_config(everywhere.config, os.environ, warn=everywhere.output.warn)
+    except ConfigError as error:
+        # A host needs no configuration, and a mistake in one should not keep from looking.
+        if target is None or "." not in target:
+            raise
+        everywhere.output.warn(f"the configuration is not used: {error.problems[0]}")
+        return None
+
+
+def _case(subject: Subject, asked: Asked, output: Output, config: Config | None) -> Case:
+    auth = subject.provider.config.auth
+    sender = _sender(subject, asked, config)
+    wishes = Wishes(sender=sender or "")
+    around = _around(output)
+    secret_error = None
+    try:
+        terms = terms_for(subject.provider, wishes, around)
+    except SecretError as error:
+        secret_error = error
+        terms = terms_without_secret(subject.provider, wishes, around)
+    return Case(
+        target=subject.target,
+        terms=terms,
+        wishes=_wishes(asked, sender, output),
+        trust=trust_of(subject.provider.config.tls, terms.tls),
+        username=auth.user if auth else None,
+        secret_error=secret_error,
+        reasons=subject.reasons,
+    )
+
+
+def _wishes(asked: Asked, sender: str | None, output: Output) -> examination.Wishes:
+    is_tried = asked.sender is not None or asked.recipient is not None
+    return examination.Wishes(
+        sender=(sender or "") if is_tried else None,
+        recipient=asked.recipient,
+        size=asked.size,
+        timeout=asked.timeout,
+        insecure=asked.insecure,
+        alternatives=asked.alternatives,
+        strict=asked.strict,
+        thorough=_is_thorough(asked, output),
+        transcript=output.verbose,
+    )
+
+
+def _is_thorough(asked: Asked, output: Output) -> bool:
+    """Whether somebody will see the details of a certificate that is in order."""
+    is_watched = sys.stdout is not None and sys.stdout.isatty()
+    return asked.form != "words" or output.verbose or is_watched
+
+
+def _sender(subject: Subject, asked: Asked, config: Config | None) -> str | None:
+    """Return the address that mail would come from: the one asked for, ours, the account's."""
+    if asked.sender is not None:
+        return asked.sender
+    if config is not None and config.defaults.from_:
+        from nexomailer_cli.message.address import parse_address
+
+        return parse_address(config.defaults.from_).spec
+    auth = subject.provider.config.auth
+    return auth.user if auth and "@" in auth.user else None
+
+
+def _around(output: Output) -> Surroundings:
+    from nexomailer_cli.config.secrets import terminal_prompt
+
+    return Surroundings(env=os.environ, prompt=terminal_prompt(), warn=output.warn)

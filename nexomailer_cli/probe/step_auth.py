@@ -1,0 +1,172 @@
+"""The step of signing in: one mechanism, one attempt, and only where nobody can listen.
+
+A second try with the same wrong password is what locks accounts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+
+from nexomailer_cli.errors import ProtocolError, TransportError
+from nexomailer_cli.printable import printable
+from nexomailer_cli.probe import alternatives
+from nexomailer_cli.probe.examination import is_public_name
+from nexomailer_cli.probe.stage import AuthStage, Status
+from nexomailer_cli.probe.stage_data import AuthData, ReplyData
+from nexomailer_cli.smtp import auth, command
+from nexomailer_cli.smtp.outcome import Phase
+from nexomailer_cli.smtp.reply import Reply, Severity
+
+if TYPE_CHECKING:
+    from nexomailer_cli.probe.examination import Examination
+    from nexomailer_cli.smtp.auth import Credentials
+
+
+def sign_in(exam: Examination) -> AuthStage:
+    """Sign in, if there is somebody to sign in as and the password is safe on the way."""
+    offered = exam.extensions.auth
+    stage = AuthStage(
+        status=Status.OK,
+        data=AuthData(mechanism=None, offered=offered, reply=None, explanation=None),
+    )
+    if exam.case.secret_error is not None:
+        error = TransportError(
+            str(exam.case.secret_error), phase=Phase.AUTH, reason="configuration"
+        )
+        return exam.failed(stage, error, is_final=False)
+    credentials = exam.terms.credentials
+    if credentials is None:
+        return _nobody(exam, stage)
+    reason = _unsafe(exam)
+    if reason:
+        return structs.replace(stage, status=Status.UNKNOWN, reason=reason, summary=reason)
+    try:
+        _verify_private(exam)
+        mechanism = auth.choose(offered, credentials, is_private=True)
+    except TransportError as error:
+        return exam.failed(stage, _better(exam, error), is_final=False)
+    return _attempt(exam, stage, mechanism, credentials)
+
+
+def _nobody(exam: Examination, stage: AuthStage) -> AuthStage:
+    offered = ", ".join(printable(each) for each in exam.extensions.auth)
+    words = f"the server offers {offered}" if offered else "the server offers none"
+    return structs.replace(stage, status=Status.SKIP, reason=f"nobody was named; {words}")
+
+
+def _unsafe(exam: Examination) -> str:
+    """Say why the doctor sends no password, where sending would; nothing where he does."""
+    if exam.wishes.insecure:
+        return "--insecure never sends a password"
+    if exam.terms.allow_plaintext_auth and not (_is_at_home(exam) or exam.is_trusted):
+        return "an examination sends no password over a connection that is not verified"
+    return ""
+
+
+def _verify_private(exam: Examination) -> None:
+    if not _is_at_home(exam):
+        exam.terms.is_private("TLS" if exam.conversation.is_encrypted else "")
+
+
+def _is_at_home(exam: Examination) -> bool:
+    """Whether this machine was meant, and it is this machine that answers."""
+    return exam.conversation.is_loopback and not is_public_name(exam.terms.host)
+
+
+def _better(exam: Examination, error: TransportError) -> TransportError:
+    if error.reason == "auth-not-offered":
+        if exam.terms.tls is None and exam.extensions.starttls:
+            error.reason = "auth-only-after-tls"
+        else:
+            alternatives.look_around(exam)
+    return error
+
+
+class _Answer(Struct, frozen=True):
+    """How a sign-in ended; `explanation` is the last challenge, where it is one."""
+
+    reply: Reply
+    explanation: str = ""
+
+
+def _attempt(
+    exam: Examination, stage: AuthStage, mechanism: str, credentials: Credentials
+) -> AuthStage:
+    assert stage.data is not None
+    exam.mechanism = mechanism
+    exam.is_signed_in = False
+    who = f"{mechanism} as {printable(credentials.user)}"
+    data = structs.replace(stage.data, mechanism=mechanism)
+    stage = structs.replace(stage, data=data, summary=who)
+    try:
+        answer = _converse(exam, mechanism, credentials)
+    except TransportError as error:
+        return exam.failed(stage, error)
+    return _judged(exam, stage, data, answer)
+
+
+def _judged(exam: Examination, stage: AuthStage, data: AuthData, answer: _Answer) -> AuthStage:
+    reply = answer.reply
+    data = structs.replace(
+        data,
+        reply=ReplyData(reply.code, reply.enhanced or None, reply.lines),
+        explanation=answer.explanation or None,
+    )
+    stage = structs.replace(stage, data=data)
+    if reply.severity is not Severity.POSITIVE:
+        return _refused(exam, stage, answer)
+    exam.is_signed_in = True
+    return stage
+
+
+def _refused(exam: Examination, stage: AuthStage, answer: _Answer) -> AuthStage:
+    reply = answer.reply
+    exam.was_refused = True
+    error = TransportError(
+        f"the server refused AUTH: {reply}",
+        phase=Phase.AUTH,
+        reply=reply,
+        detail=answer.explanation,
+    )
+    code = " ".join(part for part in (str(reply.code), reply.enhanced) if part)
+    notes = (*reply.lines, *([answer.explanation] if answer.explanation else []))
+    stage = structs.replace(stage, summary=f"{stage.summary}: {code}", notes=notes)
+    return exam.failed(stage, error, is_final=reply.code == 421)
+
+
+def _converse(exam: Examination, mechanism: str, credentials: Credentials) -> _Answer:
+    conversation = auth.converse(mechanism, credentials)
+    initial = next(conversation)
+    encoded = None if initial is None else auth.encode_initial(initial)
+    line = command.auth(mechanism, encoded)
+    shown = f"AUTH {mechanism}" + ("" if encoded is None else " ***")
+    challenge = b""
+    for _ in range(auth.MAX_CHALLENGES):
+        reply = _exchange(exam, line, shown, credentials)
+        if reply.code != 334:
+            explanation = challenge.decode("utf-8", "backslashreplace") if credentials.token else ""
+            return _Answer(reply, printable(auth.unspoken(explanation, credentials)))
+        challenge = auth.decode("".join(reply.lines))
+        try:
+            line = command.response(auth.encode(conversation.send(challenge) or b""))
+        except StopIteration:
+            line = command.response(b"*")  # RFC 4954 section 4: we have nothing more to say
+        shown = "***"
+    raise ProtocolError(
+        "the server asks for more and more to sign in", phase=Phase.AUTH, reason="not-smtp"
+    )
+
+
+def _exchange(exam: Examination, line: bytes, shown: str, credentials: Credentials) -> Reply:
+    wire = exam.conversation
+    reply = wire.ask(line, Phase.AUTH, exam.seconds, shown=shown)
+    if reply.code == 334:
+        # A challenge may hold what the answer is made of.
+        wire.note("334 ***")
+        return reply
+    lines = tuple(auth.unspoken(each, credentials) for each in reply.lines)
+    reply = structs.replace(reply, lines=lines)
+    wire.note_reply(reply)
+    return reply

@@ -1,0 +1,96 @@
+"""TLS by hand over a socket's bytes, so that a failed handshake leaves its evidence.
+
+Whoever hands the socket to the ssl module gets one error and nothing else: not what the
+server said instead, not the chain that was refused, not the alert. Here every byte passes by.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.probe.hello import MAX_BYTES, Hello, read_hello
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class TlsSession:
+    """The client's end of TLS; `send` and `receive` move its records.
+
+    `round_trips` counts how often the server had to be waited for. `error` is what OpenSSL
+    said if the handshake failed.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        name: str,
+        *,
+        send: Callable[[bytes], None],
+        receive: Callable[[], bytes],
+    ) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self.error: ssl.SSLError | None = None
+        self.round_trips = 0
+        self._seen = bytearray()
+        self._send = send
+        self._receive = receive
+
+    def shake_hands(self) -> None:
+        """Negotiate; raise SSLError for what OpenSSL does not like, its alert being sent."""
+        try:
+            while not self._advance():
+                self.round_trips += self._flush()
+                self._take()
+        except ssl.SSLError as error:
+            self.error = error
+            raise
+        finally:
+            self._flush()
+
+    def _advance(self) -> bool:
+        try:
+            self.object.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def _flush(self) -> bool:
+        data = self._outgoing.read()
+        if data:
+            self._send(data)
+        return bool(data)
+
+    def _take(self) -> None:
+        data = self._receive()
+        if not data:
+            self._incoming.write_eof()
+        if len(self._seen) < MAX_BYTES:
+            self._seen += data
+        self._incoming.write(data)
+
+    def hello(self) -> Hello:
+        """Return what the server's bytes say to whoever listens on the way."""
+        return read_hello(bytes(self._seen))
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send."""
+        self.object.write(data)
+        self._flush()
+
+    def read(self) -> bytes:
+        """Wait for what the server says next; nothing once it has hung up.
+
+        Raises SSLError: with TLS 1.3 a server refuses our certificate only after a handshake
+        that went well (RFC 8446 section 4.4.2.4).
+        """
+        while True:
+            try:
+                return self.object.read(64 * 1024)
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._take()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return b""

@@ -1,0 +1,193 @@
+"""One instrumented session: what the server said, when, and what TLS made of it.
+
+aiosmtplib hides what a diagnosis needs, and asyncio costs more time than a healthy server
+does, so this is a blocking socket with a clock. Replies are read as strictly as in sending.
+Knows no order of commands.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.errors import ProtocolError, TransportError
+from nexomailer_cli.probe.tls_session import TlsSession
+from nexomailer_cli.smtp.outcome import Phase
+from nexomailer_cli.smtp.reply import Reply, ReplyReader
+from nexomailer_cli.transport.tls import tls_failure
+
+if TYPE_CHECKING:
+    from nexomailer_cli.probe.transcript import Transcript
+
+PIECE = 64 * 1024
+
+
+class Wire:
+    """A connected socket on which replies are waited for one by one. Closes with `close`."""
+
+    def __init__(self, sock: socket.socket, transcript: Transcript) -> None:
+        self.tls: TlsSession | None = None
+        self.exchanges = 0  # how often the server was asked something
+        self.surplus = 0  # octets behind the last reply, which nobody asked for
+        self._sock = sock
+        self._transcript = transcript
+        self._reader = ReplyReader()
+        self._replies: list[Reply] = []
+        self._phase = Phase.GREETING
+        self._until = 0.0
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether TLS is in force."""
+        return self.tls is not None and self.tls.error is None and bool(self.tls.object.version())
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nothing leaves this machine on the way to the server."""
+        from ipaddress import ip_address
+
+        return ip_address(self._sock.getpeername()[0].partition("%")[0]).is_loopback
+
+    @property
+    def own_literal(self) -> str:
+        """The address literal of RFC 5321 section 4.1.3 for our end."""
+        address = self._sock.getsockname()[0].partition("%")[0]
+        return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+    def ask(self, line: bytes, phase: Phase, seconds: float, *, shown: str = "") -> Reply:
+        """Send a command and return its reply; `shown` stands in the transcript for it."""
+        self.verify_silence(phase)
+        self._begin(phase, seconds)
+        text = shown or line.decode("utf-8", "replace").rstrip()
+        self._transcript.said("C", text, encrypted=self.is_encrypted)
+        self._guarded_write(line)
+        self.exchanges += 1
+        return self.await_reply(phase, seconds)
+
+    def await_reply(self, phase: Phase, seconds: float) -> Reply:
+        """Return the next reply, whole.
+
+        Raises TransportError with what went wrong: `timeout`, `closed`, an errno's name,
+        OpenSSL's reason, or that it is no SMTP.
+        """
+        self._begin(phase, seconds)
+        while not self._replies:
+            data = self._guarded_read()
+            if not data:
+                raise self._broken("closed", "the server closed the connection")
+            self._understand(data)
+        return self._replies.pop(0)
+
+    def note_reply(self, reply: Reply) -> None:
+        """Take a reply down, once it holds no secret."""
+        self._transcript.answered(reply, encrypted=self.is_encrypted)
+
+    def note(self, text: str) -> None:
+        """Take down what the server said where the words themselves must not be."""
+        self._transcript.said("S", text, encrypted=self.is_encrypted)
+
+    def _understand(self, data: bytes) -> None:
+        try:
+            self._replies += self._reader.receive(data)
+        except ProtocolError as error:
+            error.phase = self._phase
+            self.note(error.detail or str(error))
+            raise
+        if len(self._replies) > 1 or (self._replies and not self._reader.is_empty):
+            self.surplus = len(data)
+
+    def verify_silence(self, phase: Phase) -> None:
+        """Raise ProtocolError if the server said anything without being asked."""
+        if self._replies or not self._reader.is_empty:
+            raise ProtocolError(
+                "the server said more than it was asked, so its answers cannot be believed",
+                phase=phase,
+                reason="surplus",
+                detail=str(self._replies[0]) if self._replies else "",
+            )
+
+    def start_tls(self, context: ssl.SSLContext, name: str, phase: Phase, seconds: float) -> None:
+        """Change to TLS; raise TransportError if that fails. `self.tls` holds the evidence."""
+        self._begin(phase, seconds)
+        try:
+            # The codec for internationalised names, which every TLS name passes through.
+            self.tls = TlsSession(context, name, send=self._send, receive=self._receive)
+            self.tls.shake_hands()
+        except (UnicodeError, ValueError) as error:
+            raise self._broken("bad-name", f"{name} is not a host name") from error
+        except ssl.SSLError as error:
+            raise self._not_encrypted(error, phase) from error
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _not_encrypted(self, error: ssl.SSLError, phase: Phase) -> TransportError:
+        assert self.tls is not None
+        hello = self.tls.hello()
+        if isinstance(error, ssl.SSLEOFError) and hello.text is None:
+            return self._broken("closed", "the server closed the connection during the handshake")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return tls_failure(error, phase)
+        if hello.text is not None:
+            said = TransportError(
+                "the server answered in clear instead of TLS",
+                phase=phase,
+                reason="not-tls" if phase is Phase.TLS else "WRONG_VERSION_NUMBER",
+                detail=hello.text,
+            )
+            self._transcript.said("S", hello.text, encrypted=False)
+            return said
+        failure = tls_failure(error, phase)
+        if hello.alert is not None and "ALERT" in failure.reason:
+            # The number outlives OpenSSL's changes of wording.
+            failure.reason = f"ALERT_{hello.alert}"
+        return failure
+
+    def _begin(self, phase: Phase, seconds: float) -> None:
+        self._phase = phase
+        self._until = time.monotonic() + seconds
+
+    def _send(self, data: bytes) -> None:
+        self._sock.settimeout(self._left())
+        self._sock.sendall(data)
+
+    def _receive(self) -> bytes:
+        self._sock.settimeout(self._left())
+        return self._sock.recv(PIECE)
+
+    def _left(self) -> float:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def _guarded_write(self, data: bytes) -> None:
+        try:
+            (self.tls.write if self.tls else self._send)(data)
+        except OSError as error:  # ssl.SSLError is one
+            raise self._failed(error) from error
+
+    def _guarded_read(self) -> bytes:
+        try:
+            return self.tls.read() if self.tls else self._receive()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> TransportError:
+        if isinstance(error, ssl.SSLError):
+            return tls_failure(error, self._phase)
+        if isinstance(error, TimeoutError):
+            return self._broken("timeout", "no answer within the time-out")
+        reason = errno.errorcode.get(error.errno or 0, "EIO")
+        return self._broken(reason, f"the connection broke: {error.strerror or reason}")
+
+    def _broken(self, reason: str, message: str) -> TransportError:
+        return TransportError(
+            f"{message} (after {self._phase.name})", phase=self._phase, reason=reason
+        )
+
+    def close(self) -> None:
+        """Hang up."""
+        self._sock.close()
