@@ -6,13 +6,24 @@ examination leaves out after a failure is its own affair.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from ssl import SSLContext
 
 from tests.support.lab.place import Handler, Wire
 
+
+@dataclass(frozen=True)
+class Late:
+    """What is said after some thought."""
+
+    text: str
+    seconds: float
+
+
 # Text; several, each of which waits for another line; or something else that happens.
-Answer = str | Sequence[str] | Callable[[Wire], None]
+Answer = str | Late | Sequence[str] | Callable[[Wire], None]
 BANNER = "220 peer.test ESMTP"
 _USUAL: Mapping[str, Answer] = {
     "HELO": "250 peer.test",
@@ -62,6 +73,9 @@ def answer(wire: Wire, words: Answer) -> bool:
     if callable(words):
         words(wire)
         return False
+    if isinstance(words, Late):
+        time.sleep(words.seconds)
+        words = words.text
     if isinstance(words, str):
         words = (words,)
     for number, text in enumerate(words):
