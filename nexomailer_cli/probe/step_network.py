@@ -130,6 +130,9 @@ def tcp(exam: Examination) -> TcpStage:
 def _unconnected(exam: Examination, stage: TcpStage) -> TcpStage:
     terms = exam.terms
     error = unconnected(terms.host, terms.port, exam.race.error, terms.source_address)
+    if error.reason == "ECONNRESET":
+        error.phase = Phase.GREETING  # connected, and cut before anybody looked
+        return exam.failed(stage, error)
     alternatives.look_around(exam)
     if error.reason == "ETIMEDOUT" and any(each.speaks for each in exam.alternatives):
         error.reason = "port-filtered"

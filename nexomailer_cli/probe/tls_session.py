@@ -67,6 +67,7 @@ class TlsSession:
         data = self._receive()
         if not data:
             self._incoming.write_eof()
+            return
         if len(self._seen) < MAX_BYTES:
             self._seen += data
         self._incoming.write(data)

@@ -7,6 +7,7 @@ Knows no order of commands.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import ssl
@@ -164,8 +165,16 @@ class Wire:
         return left
 
     def _guarded_write(self, data: bytes) -> None:
+        # A server may say why and hang up: its last words come with the next read, and if there
+        # are none, so does the error.
+        with contextlib.suppress(ConnectionError):
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
         try:
             (self.tls.write if self.tls else self._send)(data)
+        except ConnectionError:
+            raise
         except OSError as error:  # ssl.SSLError is one
             raise self._failed(error) from error
 
