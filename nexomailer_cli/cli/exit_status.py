@@ -20,6 +20,7 @@ class ExitStatus(IntEnum):
     """The exit status of every command. README lists them for people."""
 
     OK = 0
+    WARNINGS = 1  # of `test-connection --strict` alone
     USAGE = 2
     PARTIAL = 3
     UNKNOWN = 4
