@@ -49,7 +49,7 @@ def test_a_slow_resolver_is_worth_a_warning(
 ) -> None:
     with serving(smtp()) as place:
         names(monkeypatch, {HOST: ["127.0.0.1"]}, seconds=0.55)
-        examined = examine(f"{HOST}:{place.port}", *IN_CLEAR, timeout="3")
+        examined = examine(f"{HOST}:{place.port}", *IN_CLEAR)
     examined.warned("dns.slow")
     assert examined.stage("dns").duration_ms > 500
 
@@ -90,7 +90,7 @@ def test_a_port_is_filtered_where_its_neighbour_answers(
     names(monkeypatch, {HOST: ["127.0.0.1"]})
     with black_hole() as port, serving(smtp("STARTTLS")) as other:
         neighbours(other.port)
-        examined = examine(f"{HOST}:{port}", *IN_CLEAR)
+        examined = examine(f"{HOST}:{port}", *IN_CLEAR, timeout="0.8")
     examined.failed("tcp.filtered_port", 69)
 
 
@@ -100,7 +100,7 @@ def test_nothing_answers_at_all(
     names(monkeypatch, {HOST: ["127.0.0.1"]})
     with black_hole() as port, black_hole() as other:
         neighbours(other)
-        examined = examine(f"{HOST}:{port}", *IN_CLEAR)
+        examined = examine(f"{HOST}:{port}", *IN_CLEAR, timeout="0.8")
     examined.failed("tcp.timeout", 75)
     assert [each.result for each in examined.report.alternatives] == ["silent"]
 
@@ -120,7 +120,7 @@ def test_ipv6_that_swallows_packets_costs_no_time_out_and_is_told(
     with serving(smtp()) as place, black_hole("::1", place.port):
         names(monkeypatch, {HOST: ["::1", "127.0.0.1"]})
         start = time.monotonic()
-        examined = examine(f"{HOST}:{place.port}", *IN_CLEAR, timeout="5")
+        examined = examine(f"{HOST}:{place.port}", *IN_CLEAR)
         assert time.monotonic() - start < 4
     examined.warned("tcp.ipv6_broken")
     assert examined.stage("tcp").data.winner == "127.0.0.1"
@@ -154,7 +154,7 @@ def test_a_packet_that_had_to_be_sent_again_is_packet_loss(
     opening = Timer(0.3, door.set)
     with lossy_port(smtp(), door) as place:
         names(monkeypatch, {HOST: ["127.0.0.1"]}, asked=opening.start)
-        examined = examine(f"{HOST}:{place.port}", *IN_CLEAR, timeout="5")
+        examined = examine(f"{HOST}:{place.port}", *IN_CLEAR)
         opening.join()
     examined.warned("tcp.packet_loss")
 

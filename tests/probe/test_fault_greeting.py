@@ -19,7 +19,6 @@ from tests.support.lab.smtp import (
     raw,
     reset,
     smtp,
-    then,
 )
 
 TOO_MANY = "421 4.7.0 mail.example.com Error: too many connections from 192.0.2.1"
@@ -130,7 +129,7 @@ def test_a_server_that_keeps_strangers_waiting_is_not_called_broken(
 ) -> None:
     monkeypatch.setattr("nexomailer_cli.probe.step_smtp.SLOW_GREETING_MS", 50)
     with serving(smtp(banner=Late(BANNER, 0.1))) as place:
-        examined = examine(f"127.0.0.1:{place.port}", "--security", "none", timeout="5")
+        examined = examine(f"127.0.0.1:{place.port}", "--security", "none")
     examined.warned("banner.slow")
 
 

@@ -18,7 +18,7 @@ from nexomailer_cli.probe.examine import SLOW_MS
 from nexomailer_cli.smtp.reply import parse_reply
 from tests.support import certificates
 from tests.support.certificates import Chain
-from tests.support.lab.examining import SECRET, USER, Examined, Examiner
+from tests.support.lab.examining import HASTY, PATIENT, SECRET, USER, Examined, Examiner
 from tests.support.lab.names import names
 from tests.support.lab.place import Place, serving
 from tests.support.lab.smtp import Answer, Late, close, hang, smtp, starttls, upgrading
@@ -139,10 +139,15 @@ def test_a_refusal_in_the_middle_of_login_is_a_refusal(examine: Examiner) -> Non
 
 
 @pytest.mark.parametrize(
-    ("end", "finding"), [(close, "auth.closed"), (hang, "conn.timeout")], ids=["closed", "silence"]
+    ("end", "finding", "timeout"),
+    [(close, "auth.closed", PATIENT), (hang, "conn.timeout", HASTY)],
+    ids=["closed", "silence"],
 )
-def test_the_sign_in_breaks_off(end: Answer, finding: str, examine: Examiner) -> None:
-    examined, place = sign_in(examine, "AUTH PLAIN", AUTH=end)
+def test_the_sign_in_breaks_off(end: Answer, finding: str, timeout: str, examine: Examiner) -> None:
+    with serving(smtp("AUTH PLAIN", AUTH=end)) as place:
+        examined = examine.signing_in(
+            f"127.0.0.1:{place.port}", "--security", "none", timeout=timeout
+        )
     examined.failed(finding, 75)
     assert len(told(place)) == 1
     assert examined.report.auth.result == "failed"
@@ -153,7 +158,7 @@ def test_a_sign_in_that_takes_long_is_worth_a_warning(
 ) -> None:
     monkeypatch.setitem(SLOW_MS, "auth", 50)
     with serving(smtp("AUTH PLAIN", AUTH=Late("235 2.7.0 welcome", 0.1))) as place:
-        examined = examine.signing_in(f"127.0.0.1:{place.port}", "--security", "none", timeout="5")
+        examined = examine.signing_in(f"127.0.0.1:{place.port}", "--security", "none")
     examined.warned("conn.slow")
 
 
