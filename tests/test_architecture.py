@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "turn": set(),
     "rules": {"smtp"},
     "sandbox": BOTTOM,
-    "probe": BOTTOM | {"smtp", "config", "transport"},
+    "probe": BOTTOM | {"__init__", "smtp", "config", "transport"},
     "message": BOTTOM | {"smtp"},
     "transport": BOTTOM | {"smtp", "config"},
     "smtp": BOTTOM,

@@ -59,7 +59,8 @@ BY_OPTION = {
     ExitStatus.CANNOT_CREATE: ("-o", "no/such/folder/file"),
     ExitStatus.CONFIG: ("--config", "no/such/file"),
 }
-OTHERWISE = {ExitStatus.NO_HOST, ExitStatus.BUG, ExitStatus.INTERRUPTED}
+# WARNINGS: tests/cli/test_probing.py
+OTHERWISE = {ExitStatus.NO_HOST, ExitStatus.BUG, ExitStatus.INTERRUPTED, ExitStatus.WARNINGS}
 
 
 def test_every_status_is_reached_here() -> None:
