@@ -41,6 +41,11 @@ _CURVES = {"secp224r1": "P-224", "secp256r1": "P-256", "secp384r1": "P-384", "se
 _SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 
 
+def prepare() -> None:
+    """Load what reads certificates: it takes 40 ms that are not the server's."""
+    import cryptography.x509  # noqa: F401
+
+
 class Link(Struct, frozen=True, kw_only=True):
     """A certificate, and what is of use only to judge it.
 

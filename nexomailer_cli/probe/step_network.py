@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import TransportError
 from nexomailer_cli.probe import alternatives
+from nexomailer_cli.probe.certificate_link import prepare
 from nexomailer_cli.probe.connecting import Race, race
 from nexomailer_cli.probe.examination import is_public_name
 from nexomailer_cli.probe.resolving import Address, resolve
@@ -40,6 +41,8 @@ def target(exam: Examination) -> TargetStage:
 
 def environment(exam: Examination) -> EnvironmentStage:
     """Look at this machine: the EHLO name, the trusted authorities, the password's outside."""
+    if exam.wishes.thorough and exam.terms.tls is not None:
+        prepare()
     credentials = exam.terms.credentials
     lint = _lint(credentials.password) if credentials and credentials.password else ()
     stage = EnvironmentStage(
