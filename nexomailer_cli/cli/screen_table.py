@@ -32,6 +32,8 @@ def table(several: Examinations, page: Page) -> Iterator[str]:
         if report.verdict not in ("ok", "warn"):
             yield from (*heading(report.target, page), *listed(report, page), "")
             yield from (*verdict_of(report, page).lines(page), "")
+    if not several.examinations:
+        return
     well = sum(report.verdict in ("ok", "warn") for report in several.examinations)
     counts = f"{well} of {len(several.examinations)} ready to send"
     yield from page.paragraph(f"{counts} · {exit_words(several.exit_code)}", "faint")
