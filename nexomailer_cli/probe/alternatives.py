@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from nexomailer_cli.probe.examination import Examination
     from nexomailer_cli.probe.report import Security
+    from nexomailer_cli.smtp.reply import Reply
     from nexomailer_cli.transport.terms import Terms
 
 # Submission with TLS and with STARTTLS, what is open where these are not, and mail exchange.
@@ -125,14 +126,20 @@ def _conversed(wire: Wire, terms: Terms, security: Security, seconds: float) -> 
         seen = structs.replace(seen, speaks="smtp")
         name = terms.ehlo_name or wire.own_literal
         reply = wire.ask(command.ehlo(name), Phase.EHLO, seconds)
-        if reply.severity is not Severity.POSITIVE or not parse_extensions(reply).starttls:
+        if not _agrees(reply) or not parse_extensions(reply).starttls:
             return seen
         seen = structs.replace(seen, speaks="smtp+starttls")
-        wire.ask(command.STARTTLS, Phase.STARTTLS, seconds)
-        return _with_tls(wire, terms, seen, seconds)
+        reply = wire.ask(command.STARTTLS, Phase.STARTTLS, seconds)
+        # What stands behind the 220 is no part of TLS, and no such port is to be recommended.
+        wire.verify_silence(Phase.STARTTLS)
+        return _with_tls(wire, terms, seen, seconds) if _agrees(reply) else seen
     except (TransportError, MessageError, OSError) as error:
         is_other = getattr(error, "reason", "") == "not-smtp" and seen.speaks == "nothing"
         return structs.replace(seen, speaks="other") if is_other else seen
+
+
+def _agrees(reply: Reply) -> bool:
+    return reply.severity is Severity.POSITIVE
 
 
 def _with_tls(wire: Wire, terms: Terms, seen: Alternative, seconds: float) -> Alternative:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.probe.conftest import Neighbours
 from tests.support.certificates import Chain
 from tests.support.lab.examining import Examiner, patience
-from tests.support.lab.place import Handler, serving
+from tests.support.lab.place import Handler, Wire, serving
 from tests.support.lab.records import after_hello
 from tests.support.lab.smtp import Answer, close, hang, implicit, raw, reset, smtp, starttls, then
 
@@ -94,3 +95,32 @@ def test_what_is_offered_before_tls_is_forgotten_after_it(
     assert examined.report.capabilities.added == ("AUTH",)
     assert examined.report.capabilities.removed == ("STARTTLS",)
     assert examined.report.capabilities.size_limit == 2000000
+
+
+INJECTED = b"220 2.0.0 Ready\r\n250 injected\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_recommended"),
+    [("220 2.0.0 Ready", True), ("454 TLS currently unavailable", False), (INJECTED, False)],
+    ids=["agrees", "refuses", "injects"],
+)
+def test_a_neighbour_is_recommended_only_where_tls_begins_cleanly(
+    answer: str | bytes,
+    is_recommended: bool,
+    trusting: Examiner,
+    healthy: Chain,
+    neighbours: Neighbours,
+) -> None:
+    def begin(wire: Wire) -> None:
+        wire.send(answer if isinstance(answer, bytes) else f"{answer}\r\n".encode())
+        wire.upgrade(healthy.server_context())
+        wire.hang()
+
+    with serving(smtp()) as place, serving(offering(begin)) as other:
+        neighbours(other.port)
+        examined = trusting(f"127.0.0.1:{place.port}", "--security", "starttls")
+    examined.failed("starttls.not_offered", 69)
+    (seen,) = examined.report.alternatives
+    assert seen.speaks == "smtp+starttls"
+    assert (examined.report.recommended is not None) is is_recommended
