@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SENDER = "sender@example.org"
 RECIPIENT = "recipient@example.org"
+USER = "sender"
+PASSWORD = "open sesame"
 EHLO_NAME = "bench.example.org"
 BODY = "".join(
     f"Line {number:02} of a short report, as a job writes it.\r\n" for number in range(20)
@@ -68,6 +70,7 @@ class Place:
             "PATH": f"{self.work}/venv/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin",
             "HOME": f"{self.work}/home",
             "LANG": "C.UTF-8",
+            "PASSWORD": PASSWORD,
         }
 
     def prepare(self) -> None:
@@ -107,6 +110,19 @@ def senders(place: Place, security: str, port: int) -> tuple[Contender, ...]:
         _swaks(place, security, port),
         _curl(place, security, port),
     )
+
+
+def probes(place: Place, security: str, port: int) -> tuple[Contender, ...]:
+    """Return what signs in at `port` and leaves, sending nothing; a password is in `PASSWORD`."""
+    return (_examination(place, security, port), _swaks_sign_in(place, security, port))
+
+
+def _examination(place: Place, security: str, port: int) -> Contender:
+    mode = {"starttls": "starttls", "tls": "implicit"}[security]
+    command = (f"{place.work}/venv/bin/nexomailer", "test-connection", f"{HOST}:{port}")
+    account = ("--security", mode, "--user", USER, "--password-env", "PASSWORD")
+    trust = ("--ca-file", str(place.work / "ca.pem"), "--helo-name", EHLO_NAME)
+    return Contender("nexomailer", (*command, *account, *trust))
 
 
 def _nexomailer(place: Place, security: str, port: int) -> Contender:
@@ -153,12 +169,22 @@ def _msmtp(place: Place, security: str, port: int) -> Contender:
 
 
 def _swaks(place: Place, security: str, port: int) -> Contender:
+    people = ("--from", SENDER, "--to", RECIPIENT)
+    what = ("--h-Subject", "Bench", "--body", f"@{place.work}/body.txt", "--silent", "2")
+    return Contender("swaks", (*_swaks_session(place, security, port), *people, *what))
+
+
+def _swaks_sign_in(place: Place, security: str, port: int) -> Contender:
+    account = ("--auth", "PLAIN", "--auth-user", USER, "--auth-password", PASSWORD)
+    session = _swaks_session(place, security, port)
+    return Contender("swaks", (*session, *account, "--quit-after", "AUTH"))
+
+
+def _swaks_session(place: Place, security: str, port: int) -> tuple[str, ...]:
     verified = ("--tls-verify", "--tls-ca-path", str(place.work / "ca.pem"))
     tls = {"plain": (), "starttls": ("--tls", *verified), "tls": ("--tls-on-connect", *verified)}
     where = ("--server", HOST, "--port", str(port), "--helo", EHLO_NAME)
-    people = ("--from", SENDER, "--to", RECIPIENT)
-    what = ("--h-Subject", "Bench", "--body", f"@{place.work}/body.txt", "--silent", "2")
-    return Contender("swaks", (program("swaks"), *where, *people, *what, *tls[security]))
+    return (program("swaks"), *where, *tls[security])
 
 
 def _curl(place: Place, security: str, port: int) -> Contender:

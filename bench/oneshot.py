@@ -1,4 +1,4 @@
-"""Times whole processes: `--version`, `--help`, `send`, next to other mail senders.
+"""Times whole processes: `--version`, `--help`, `send`, `test-connection`, next to other programs.
 
     python3 bench/oneshot.py [--rounds N] [--no-setup]
 
@@ -7,22 +7,20 @@ Writes bench/RESULTS.md. What is measured, and how, is in bench/README.md.
 
 from __future__ import annotations
 
-import argparse
-import signal
-import subprocess
 import sys
-from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import contenders
+import probe
 import report
 import servers
 from relay import Relay
-from stopwatch import Stopwatch
+from setting import HERE, prepared
 
-HERE = Path(__file__).resolve().parent
-ROUNDS = 25
-FEWEST_ROUNDS = 15
+if TYPE_CHECKING:
+    from stopwatch import Stopwatch
+
 RELAY_ROUNDS = 5
 ONE_WAY_SECONDS = 0.05
 
@@ -61,48 +59,30 @@ is not delayed.
 
 def main() -> None:
     """Set up, measure, write."""
-    # So that the servers end with the bench, however it ends.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    wanted = _arguments()
-    if not wanted.no_setup:
-        subprocess.run([HERE / "setup.sh"], check=True)
-    place = contenders.Place(HERE / ".work")
-    if not place.python.exists():
-        raise SystemExit("there is nothing to measure yet; run bench/setup.sh")
-    place.prepare()
-    results = _measured(place, wanted.rounds)
+    place, stopwatch, rounds = prepared(__doc__)
+    results = _measured(place, stopwatch, rounds)
     (HERE / "RESULTS.md").write_text(results)
     sys.stdout.write(results)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--no-setup", action="store_true", help="measure what is installed")
-    wanted = parser.parse_args()
-    if wanted.rounds < FEWEST_ROUNDS:
-        parser.error(f"fewer than {FEWEST_ROUNDS} rounds say nothing")
-    return wanted
-
-
-def _measured(place: contenders.Place, rounds: int) -> str:
-    stopwatch = Stopwatch(place.environment, place.work / "complaints.txt")
+def _measured(place: contenders.Place, stopwatch: Stopwatch, rounds: int) -> str:
     surroundings = report.surroundings(place.python)
     with servers.running(place.work, place.python) as ports:
         starts = stopwatch.rounds(contenders.starts(place), rounds)
         sends = {each: _sends(stopwatch, place, each, ports, rounds) for each in ports.names}
+        probes = probe.measured(stopwatch, place, rounds)
         turns = _turns(stopwatch, place, ports)
     introduction = INTRODUCTION.format(
         surroundings=surroundings,
         rounds=rounds,
-        aims=report.aims(starts, sends),
+        aims=report.aims((*report.send_aims(starts, sends), *report.probe_aims(probes))),
         starts=report.figures(starts, "node -e 0"),
     )
     sections = (
         SENDING.format(title=report.TITLES[each], figures=report.figures(runs, report.NODEMAILER))
         for each, runs in sends.items()
     )
-    return "".join((introduction, *sections, turns))
+    return "".join((introduction, *sections, probe.sections(probes), turns))
 
 
 def _sends(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 START_SECONDS = 10.0
+CERTIFICATE = "server.pem"
 
 # A fresh authority and a certificate for loopback, from the code that the sandbox uses.
 _MAKE_CERTIFICATE = """
@@ -68,10 +69,10 @@ class Ports:
 @contextlib.contextmanager
 def running(folder: Path, python: Path) -> Iterator[Ports]:
     """Run the servers; `folder` gets `ca.pem`, the authority to trust."""
-    subprocess.run([python, "-c", _MAKE_CERTIFICATE, folder], check=True)
+    make_certificate(folder, python)
     plain, tls = _free_ports(2)
     config = folder / "stunnel.conf"
-    certificate = folder / "server.pem"
+    certificate = folder / CERTIFICATE
     config.write_text(_STUNNEL.format(certificate=certificate, host=HOST, plain=plain, tls=tls))
     user = ("-u", "nobody") if os.geteuid() == 0 else ()
     sink = (program("smtp-sink"), *user, f"{HOST}:{plain}", "100")
@@ -81,6 +82,11 @@ def running(folder: Path, python: Path) -> Iterator[Ports]:
         starttls_front(certificate, host=HOST, target=plain) as starttls,
     ):
         yield Ports(plain, starttls, tls)
+
+
+def make_certificate(folder: Path, python: Path) -> None:
+    """Make what the servers show, and `ca.pem`, in `folder`."""
+    subprocess.run([python, "-c", _MAKE_CERTIFICATE, folder], check=True)
 
 
 def program(name: str) -> str:
