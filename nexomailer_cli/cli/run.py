@@ -1,7 +1,7 @@
 """Runs a command; every error ends here, as words and an exit status.
 
-`send` in its plain forms goes the straight way (`shortcut`); everything else, and every
-mistake on the command line, is Typer's.
+`send` and `test-connection` in their plain forms go the straight way (`shortcut`); everything
+else, and every mistake on the command line, is Typer's.
 """
 
 from __future__ import annotations
@@ -45,10 +45,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return ExitStatus.OK
     from nexomailer_cli.cli.shortcut import straight
 
-    if request := straight(arguments):
-        from nexomailer_cli.cli.sending import perform
-
-        return perform(*request)
+    if perform := straight(arguments):
+        return perform()
     from nexomailer_cli.cli.app import app
 
     app(list(arguments), prog_name="nexomailer")

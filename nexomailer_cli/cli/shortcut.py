@@ -1,73 +1,125 @@
-"""The straight way to `send`, past Typer, whose import and parsing take a third of its time.
+"""The straight way past Typer, whose import and parsing take a third of a command's time.
 
-Knows the options of `send` in their plain forms only. Anything else (help, an unknown
-option, a cluster such as `-vq`, a missing value) is none of its business: Typer parses it
-again, from the beginning, and says what is wrong. A test holds the table here against
+Knows the options of `send` and `test-connection` in their plain forms only. Anything else (help,
+an unknown option, a cluster such as `-vq`, a missing value) is none of its business: Typer parses
+it again, from the beginning, and says what is wrong. A test holds the tables here against
 Typer's own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nexomailer_cli.cli.everywhere import Globals
-from nexomailer_cli.cli.send_options import SendOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from msgspec import Struct
+
+    Options = TypeVar("Options", bound=Struct)
+
+# What is given by its place and not by a name.
+_POSITIONAL = "target"
 # Attributes that are not called like their option.
 _NAMES = {
+    _POSITIONAL: (),
     "sender": ("--from",),
+    "recipient": ("--rcpt",),
     "vars_file": ("--vars",),
     "output_file": ("--output", "-o"),
     "as_json": ("--json",),
+    "as_ndjson": ("--ndjson",),
     "failover": ("--no-failover",),
+    "alternatives": ("--no-alternatives",),
+    "only_4": ("-4",),
+    "only_6": ("-6",),
     "verbose": ("--verbose", "-v"),
     "quiet": ("--quiet", "-q"),
 }
 
 
 def option_names(attribute: str) -> tuple[str, ...]:
-    """Return what is typed for an attribute of SendOptions or Globals."""
-    return _NAMES.get(attribute) or ("--" + attribute.replace("_", "-"),)
+    """Return what is typed for an attribute of a command's options or Globals."""
+    return _NAMES.get(attribute, ("--" + attribute.replace("_", "-"),))
 
 
-def straight(arguments: Sequence[str]) -> tuple[SendOptions, Globals] | None:
-    """Return what `send …` asks for; `None` for what Typer has to look at."""
-    if not arguments or arguments[0] != "send":
+def straight(arguments: Sequence[str]) -> Callable[[], int] | None:
+    """Return what does as the command line says; `None` for what Typer has to look at."""
+    # Imported here is only what the command works with anyway.
+    match arguments:
+        case ["send", *words]:
+            return _send(words)
+        case ["test-connection", *words]:
+            return _test_connection(words)
+        case _:
+            return None
+
+
+def _send(words: Sequence[str]) -> Callable[[], int] | None:
+    from nexomailer_cli.cli.send_options import SendOptions
+
+    request = _understood(words, SendOptions)
+    if request is None:
         return None
-    kinds = dict(_table())
+    from nexomailer_cli.cli.sending import perform
+
+    return partial(perform, *request)
+
+
+def _test_connection(words: Sequence[str]) -> Callable[[], int] | None:
+    from nexomailer_cli.cli.probe_options import ProbeOptions, asked_of
+
+    request = _understood(words, ProbeOptions)
+    if request is None:
+        return None
+    from nexomailer_cli.cli.probing import perform
+
+    options, everywhere = request
+    return lambda: perform(asked_of(options), everywhere)
+
+
+def _understood(words: Sequence[str], options: type[Options]) -> tuple[Options, Globals] | None:
+    values = _values(words, options)
+    if values is None:
+        return None
+    everywhere = Globals.__annotations__.keys() & values.keys()
+    return (
+        options(**{name: value for name, value in values.items() if name not in everywhere}),
+        Globals(**{name: values[name] for name in everywhere}),
+    )
+
+
+def _values(words: Sequence[str], options: type[Struct]) -> dict[str, Any] | None:
+    kinds = dict(_table(options))
     values: dict[str, Any] = {}
-    words = iter(arguments[1:])
-    for word in words:
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            if _POSITIONAL in values or _POSITIONAL not in options.__annotations__:
+                return None
+            values[_POSITIONAL] = word
+            continue
         option, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         attribute, kind = kinds.get(option, ("", ""))
         if not attribute or (equals and kind == "bool"):
             return None
         if kind == "bool":
-            values[attribute] = attribute != "failover"
+            values[attribute] = option != f"--no-{attribute}"
             continue
-        given = value if equals else next(words, None)
+        given = value if equals else next(rest, None)
         # Typer too takes what follows for the value, whatever it looks like.
         if given is None:
             return None
         values[attribute] = (*values.get(attribute, ()), given) if kind == "many" else given
-    return _built(values)
+    return values
 
 
-def _table() -> Iterator[tuple[str, tuple[str, str]]]:
+def _table(options: type[Struct]) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield each option with its attribute and kind: `bool`, `one` or `many`."""
-    for block in (SendOptions, Globals):
+    for block in (options, Globals):
         for attribute, annotation in block.__annotations__.items():
             kind = {"bool": "bool", "tuple[str, ...]": "many"}.get(annotation, "one")
             for name in option_names(attribute):
                 yield name, (attribute, kind)
-
-
-def _built(values: dict[str, Any]) -> tuple[SendOptions, Globals]:
-    everywhere = Globals.__annotations__.keys() & values.keys()
-    return (
-        SendOptions(**{name: value for name, value in values.items() if name not in everywhere}),
-        Globals(**{name: values[name] for name in everywhere}),
-    )

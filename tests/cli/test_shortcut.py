@@ -1,42 +1,63 @@
 """The straight way and Typer's understand every command line alike."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import typer
+from msgspec import Struct
 
-from nexomailer_cli.cli import sending
+from nexomailer_cli.cli import probing, sending
 from nexomailer_cli.cli.app import app
-from nexomailer_cli.cli.everywhere import Globals
+from nexomailer_cli.cli.probe_options import ProbeOptions
 from nexomailer_cli.cli.send_options import SendOptions
 from nexomailer_cli.cli.shortcut import _table, straight
 
+# Nothing is done that the straight way could shorten.
+LEFT_TO_TYPER = {"--help", "-h", "--version", "--schema"}
 
-def typer_table() -> dict[str, str]:
+
+def typer_table(name: str) -> dict[str, str]:
     group: Any = typer.main.get_command(app)
-    command = group.get_command(typer.Context(group), "send")
+    command = group.get_command(typer.Context(group), name)
     return {
         option: "bool" if each.is_flag else "many" if each.multiple else "one"
         for each in command.params
+        if each.param_type_name == "option"
         for option in each.opts
-        if option not in ("--help", "-h", "--version")
+        if option not in LEFT_TO_TYPER
     }
 
 
-def test_both_know_the_same_options() -> None:
-    assert {option: kind for option, (_, kind) in _table()} == typer_table()
+@pytest.mark.parametrize(
+    ("name", "options"), [("send", SendOptions), ("test-connection", ProbeOptions)]
+)
+def test_both_know_the_same_options(name: str, options: type[Struct]) -> None:
+    assert {option: kind for option, (_, kind) in _table(options)} == typer_table(name)
 
 
 @pytest.fixture
-def through_typer(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SendOptions, Globals]]:
-    seen: list[tuple[SendOptions, Globals]] = []
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What the commands were told to do, in the order of their calls."""
+    seen: list[tuple[object, ...]] = []
 
-    def perform(options: SendOptions, everywhere: Globals) -> int:
-        seen.append((options, everywhere))
+    def perform(*request: object) -> int:
+        seen.append(request)
         return 0
 
     monkeypatch.setattr(sending, "perform", perform)
+    monkeypatch.setattr(probing, "perform", perform)
     return seen
+
+
+def assert_both_ways_agree(arguments: Sequence[str], seen: Sequence[tuple[object, ...]]) -> None:
+    with pytest.raises(SystemExit) as done:
+        app(arguments, prog_name="nexomailer")
+    assert done.value.code == 0
+    perform = straight(arguments)
+    assert perform and perform() == 0
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize(
@@ -50,13 +71,29 @@ def through_typer(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SendOptions, Gl
         ["--text", "-", "--raw", "-", "--html", "-v"],
     ],
 )
-def test_both_ways_understand_the_same(
-    words: list[str], through_typer: list[tuple[SendOptions, Globals]]
+def test_both_ways_understand_the_same_of_a_message(
+    words: list[str], seen: list[tuple[object, ...]]
 ) -> None:
-    with pytest.raises(SystemExit) as done:
-        app(["send", *words], prog_name="nexomailer")
-    assert done.value.code == 0
-    assert straight(["send", *words]) == through_typer[0]
+    assert_both_ways_agree(["send", *words], seen)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["mail.x.test:587"],
+        [""],
+        ["--security", "starttls", "mail.x.test", "--user", "me", "--password-env", "PATH"],
+        ["--user=me", "--password-file=-v", "-4", "--from", "a@x.test", "--rcpt=b@x.test", "-v"],
+        ["-6", "--size", "25MB", "--ca-file", __file__, "--helo-name", "me.x.test", "--strict"],
+        ["x.test", "--mx", "--no-alternatives", "--json", "--timeout", "5", "--from", "<>"],
+        ["--insecure", "--ndjson", "x.test", "--config", "c.toml", "-q", "--no-color", "--debug"],
+    ],
+)
+def test_both_ways_understand_the_same_of_an_examination(
+    words: list[str], seen: list[tuple[object, ...]]
+) -> None:
+    assert_both_ways_agree(["test-connection", *words], seen)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +110,14 @@ def test_both_ways_understand_the_same(
         ["send", "-oFILE"],
         ["send", "--json=yes"],
         ["send", "stray"],
+        ["send", "--target", "x.test"],
         ["send", "--"],
+        ["test-connection", "--schema"],
+        ["test-connection", "x.test", "stray"],
+        ["test-connection", "--target", "x.test"],
+        ["test-connection", "-46"],
+        ["test-connection", "--", "x.test"],
+        ["test-connection", "-"],
     ],
 )
 def test_what_is_not_plain_is_left_to_typer(arguments: list[str]) -> None:
