@@ -20,7 +20,7 @@ _HARMFUL = (
 
 def printable(text: str) -> str:
     """Return `text` with every control, bidi and separator character made visible."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # nothing below is; the pattern takes a millisecond to compile
         return text
     return _harmful().sub(_visible, text)
 

@@ -28,6 +28,18 @@ def test_what_could_do_harm_is_shown_instead_of_done(text: str, shown: str) -> N
     assert printable(text) == shown
 
 
+def test_no_character_gets_through_because_unicode_calls_it_printable() -> None:
+    changed = {point for point in range(0x110000) if printable(chr(point)) != chr(point)}
+    assert changed == {
+        *range(0x20),
+        *range(0x7F, 0xA0),
+        *(0x61C, 0x200E, 0x200F, 0x2028, 0x2029),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+        *range(0xD800, 0xE000),
+    }
+
+
 @given(st.text(st.characters(codec=None)))
 def test_what_is_shown_is_one_line_that_every_encoder_takes(text: str) -> None:
     shown = printable(text)

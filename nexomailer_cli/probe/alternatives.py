@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import threading
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
@@ -54,6 +53,8 @@ def look_around(exam: Examination) -> None:
     ports = [port for port in NEIGHBOURS if port not in known]
     if not exam.wishes.alternatives or not ports:
         return
+    import threading  # nothing else in a healthy examination needs it
+
     found: dict[int, Alternative] = {}
 
     def look(port: int) -> None:

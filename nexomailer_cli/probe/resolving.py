@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
-from queue import Empty, SimpleQueue
 from socket import getaddrinfo
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +71,10 @@ def _literal(host: str, port: int, family: socket.AddressFamily) -> Sequence[Any
 
 def _asked(host: str, port: int, family: socket.AddressFamily, seconds: float) -> Sequence[Any]:
     """Ask in a thread that nobody waits for longer: a resolver out of order takes half a minute."""
+    # Here, since an address that was typed needs neither.
+    import threading
+    from queue import Empty, SimpleQueue
+
     answers: SimpleQueue[Sequence[Any] | socket.gaierror | UnicodeError | OSError] = SimpleQueue()
 
     def ask() -> None:

@@ -31,7 +31,8 @@ _SPECIAL = r"\s\x00-\x1f\x7f-\x9f\ud800-\udfff<>()\[\]\\,;:@\""
 # RFC 5321 section 4.1.2 Mailbox, with the UTF-8 of RFC 6531 section 3.3 where it stands for
 # text. No source route, no comment, no second @, no blank outside quotes: each of
 # these has sent somebody's mail to somebody else.
-_MAILBOX = re.compile(
+# Compiled by the first envelope: an examination has none.
+_MAILBOX = (
     rf'(?:[^{_SPECIAL}]+|"(?:[^\x00-\x1f\x7f-\x9f\ud800-\udfff"\\\u2028\u2029]|\\[\x20-\x7e])*")'
     rf"@(?:[^{_SPECIAL}]+|\[[0-9A-Za-z.:]+\])"
 )
@@ -88,7 +89,7 @@ def response(encoded: bytes) -> bytes:
 
 def mailbox(address: str) -> str:
     """Return `address` if it is one mailbox and nothing more; raise AddressError otherwise."""
-    if not _MAILBOX.fullmatch(address):
+    if not re.fullmatch(_MAILBOX, address):
         raise AddressError(f"“{printable(address)}” cannot be an envelope address")
     return address
 
