@@ -109,6 +109,8 @@ class _Race:
         self._source = source
         self._winner: _Runner | None = None
         self._until = time.monotonic() + seconds
+        # Everybody gets to start, however little time there is.
+        self._stagger = min(STAGGER_SECONDS, seconds / max(1, len(addresses)))
         self._next_start = 0.0
 
     def run(self) -> Race:
@@ -130,7 +132,7 @@ class _Race:
 
     def _start(self, runner: _Runner) -> None:
         runner.started = time.monotonic()
-        self._next_start = runner.started + STAGGER_SECONDS
+        self._next_start = runner.started + self._stagger
         try:
             runner.sock = socket.socket(runner.address.family, socket.SOCK_STREAM)
             runner.sock.setblocking(False)
@@ -168,7 +170,8 @@ class _Race:
             return Race(attempts)
         sock, self._winner.sock = self._winner.sock, None
         # A command is one small write, and its reply is waited for.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # some systems refuse it once the socket is reset
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Race(attempts, sock, self._winner.address.text, self._winner.took)
 
     def close(self) -> None:

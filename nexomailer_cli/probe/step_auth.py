@@ -5,6 +5,7 @@ A second try with the same wrong password is what locks accounts.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
@@ -96,13 +97,14 @@ def _attempt(
 ) -> AuthStage:
     assert stage.data is not None
     exam.mechanism = mechanism
-    exam.is_signed_in = False
+    exam.conversation.keep_secret(partial(auth.unspoken, credentials=credentials))
     who = f"{mechanism} as {printable(credentials.user)}"
     data = structs.replace(stage.data, mechanism=mechanism)
     stage = structs.replace(stage, data=data, summary=who)
     try:
         answer = _converse(exam, mechanism, credentials)
     except TransportError as error:
+        exam.is_signed_in = False
         return exam.failed(stage, error)
     return _judged(exam, stage, data, answer)
 
@@ -115,10 +117,8 @@ def _judged(exam: Examination, stage: AuthStage, data: AuthData, answer: _Answer
         explanation=answer.explanation or None,
     )
     stage = structs.replace(stage, data=data)
-    if reply.severity is not Severity.POSITIVE:
-        return _refused(exam, stage, answer)
-    exam.is_signed_in = True
-    return stage
+    exam.is_signed_in = reply.severity is Severity.POSITIVE
+    return stage if exam.is_signed_in else _refused(exam, stage, answer)
 
 
 def _refused(exam: Examination, stage: AuthStage, answer: _Answer) -> AuthStage:
@@ -144,7 +144,7 @@ def _converse(exam: Examination, mechanism: str, credentials: Credentials) -> _A
     shown = f"AUTH {mechanism}" + ("" if encoded is None else " ***")
     challenge = b""
     for _ in range(auth.MAX_CHALLENGES):
-        reply = _exchange(exam, line, shown, credentials)
+        reply = _exchange(exam, line, shown)
         if reply.code != 334:
             explanation = challenge.decode("utf-8", "backslashreplace") if credentials.token else ""
             return _Answer(reply, printable(auth.unspoken(explanation, credentials)))
@@ -159,14 +159,12 @@ def _converse(exam: Examination, mechanism: str, credentials: Credentials) -> _A
     )
 
 
-def _exchange(exam: Examination, line: bytes, shown: str, credentials: Credentials) -> Reply:
+def _exchange(exam: Examination, line: bytes, shown: str) -> Reply:
     wire = exam.conversation
     reply = wire.ask(line, Phase.AUTH, exam.seconds, shown=shown)
     if reply.code == 334:
         # A challenge may hold what the answer is made of.
         wire.note("334 ***")
-        return reply
-    lines = tuple(auth.unspoken(each, credentials) for each in reply.lines)
-    reply = structs.replace(reply, lines=lines)
-    wire.note_reply(reply)
+    else:
+        wire.note_reply(reply)
     return reply

@@ -29,10 +29,10 @@ def envelope(exam: Examination) -> EnvelopeStage:
         return EnvelopeStage(status=Status.SKIP, reason=NOT_ASKED)
     data = EnvelopeData(sender=sender or "", recipient=recipient, mail=None, rcpt=None)
     stage = EnvelopeStage(status=Status.OK, data=data)
-    exam.has_envelope = False
     try:
         stage = _tried(exam, stage)
     except TransportError as error:
+        exam.has_envelope = False
         return exam.failed(stage, error)
     with contextlib.suppress(TransportError):  # whatever it says, nothing will be sent
         if exam.is_session_usable:
@@ -50,6 +50,7 @@ def _tried(exam: Examination, stage: EnvelopeStage) -> EnvelopeStage:
         data = _answered(data, phase, reply)
         stage = structs.replace(stage, data=data)
         if reply.severity is not Severity.POSITIVE:
+            exam.has_envelope = False
             return _refused(exam, stage, phase, reply)
         accepted.append("MAIL FROM" if phase is Phase.MAIL else "RCPT TO")
     exam.has_envelope = True

@@ -152,12 +152,11 @@ def _limits(parameters: str) -> dict[str, int]:
 
 
 def _auth(exam: Examination) -> AuthSummary:
-    attempted = exam.is_signed_in is not None
     result: Literal["accepted", "refused", "failed"] | None = None
-    if attempted:
+    if exam.is_signed_in is not None:
         result = "accepted" if exam.is_signed_in else "refused" if exam.was_refused else "failed"
     return AuthSummary(
-        attempted=attempted,
+        attempted=exam.mechanism is not None,
         mechanism=exam.mechanism,
         username=exam.case.username,
         secret_source=exam.case.target.source.secret,

@@ -6,6 +6,7 @@ server said instead, not the chain that was refused, not the alert. Here every b
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
@@ -46,9 +47,11 @@ class TlsSession:
                 self._take()
         except ssl.SSLError as error:
             self.error = error
+            # Our alert is a courtesy: who has hung up already shall not hide what was wrong.
+            with contextlib.suppress(OSError):
+                self._flush()
             raise
-        finally:
-            self._flush()
+        self._flush()
 
     def _advance(self) -> bool:
         try:

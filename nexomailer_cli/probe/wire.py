@@ -14,16 +14,22 @@ import ssl
 import time
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from nexomailer_cli.errors import ProtocolError, TransportError
+from nexomailer_cli.printable import printable
 from nexomailer_cli.probe.tls_session import TlsSession
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import Reply, ReplyReader
 from nexomailer_cli.transport.tls import tls_failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nexomailer_cli.probe.transcript import Transcript
 
 PIECE = 64 * 1024
+MAX_SHOWN = 200  # octets of what was not asked for
 
 
 class Wire:
@@ -32,11 +38,14 @@ class Wire:
     def __init__(self, sock: socket.socket, transcript: Transcript) -> None:
         self.tls: TlsSession | None = None
         self.exchanges = 0  # how often the server was asked something
-        self.surplus = 0  # octets behind the last reply, which nobody asked for
         self._sock = sock
+        # Asked now: a socket that was reset has no other end any more.
+        self._is_loopback = _is_loopback(sock)
         self._transcript = transcript
         self._reader = ReplyReader()
         self._replies: list[Reply] = []
+        self._behind = b""  # the last reply
+        self._unspoken: Callable[[str], str] | None = None
         self._phase = Phase.GREETING
         self._until = 0.0
 
@@ -48,9 +57,12 @@ class Wire:
     @property
     def is_loopback(self) -> bool:
         """Whether nothing leaves this machine on the way to the server."""
-        from ipaddress import ip_address
+        return self._is_loopback
 
-        return ip_address(self._sock.getpeername()[0].partition("%")[0]).is_loopback
+    @property
+    def surplus(self) -> int:
+        """How many octets came right behind the last reply, which nobody asked for."""
+        return len(self._behind)
 
     @property
     def own_literal(self) -> str:
@@ -90,37 +102,66 @@ class Wire:
         """Take down what the server said where the words themselves must not be."""
         self._transcript.said("S", text, encrypted=self.is_encrypted)
 
+    def keep_secret(self, unspoken: Callable[[str], str]) -> None:
+        """Let nothing that the server says from now on be told as it is: it may be the secret.
+
+        Servers have echoed passwords. `unspoken` takes the secret out of a line.
+        """
+        self._unspoken = unspoken
+
     def _understand(self, data: bytes) -> None:
+        """Read to the end of one reply; what stands behind it was not asked for."""
+        while data and not self._replies:
+            end = data.find(b"\n") + 1 or len(data)
+            self._replies += map(self._harmless, self._received(data[:end]))
+            data = data[end:]
+        self._behind += data
+
+    def _received(self, data: bytes) -> list[Reply]:
         try:
-            self._replies += self._reader.receive(data)
+            return self._reader.receive(data)
         except ProtocolError as error:
+            if self._unspoken is not None:
+                # What it said is cut off somewhere, and half a token is still one to hide.
+                raise self._out_of_step(
+                    "the other side does not speak SMTP", error.reason
+                ) from None
             error.phase = self._phase
             self.note(error.detail or str(error))
             raise
-        if len(self._replies) > 1 or (self._replies and not self._reader.is_empty):
-            self.surplus = len(data)
+
+    def _harmless(self, reply: Reply) -> Reply:
+        if self._unspoken is None:
+            return reply
+        return structs.replace(reply, lines=tuple(map(self._unspoken, reply.lines)))
+
+    def _out_of_step(self, message: str, reason: str, detail: str = "") -> ProtocolError:
+        return ProtocolError(message, phase=self._phase, reason=reason, detail=detail)
 
     def verify_silence(self, phase: Phase) -> None:
         """Raise ProtocolError if the server said anything without being asked."""
-        if self._replies or not self._reader.is_empty:
-            raise ProtocolError(
-                "the server said more than it was asked, so its answers cannot be believed",
-                phase=phase,
-                reason="surplus",
-                detail=str(self._replies[0]) if self._replies else "",
-            )
+        if not self._behind:
+            return
+        self._phase = phase
+        said = b"" if self._unspoken else self._behind[:MAX_SHOWN].partition(b"\n")[0]
+        raise self._out_of_step(
+            "the server said more than it was asked, so its answers cannot be believed",
+            "surplus",
+            printable(said.strip().decode("utf-8", "backslashreplace")),
+        )
 
     def start_tls(self, context: ssl.SSLContext, name: str, phase: Phase, seconds: float) -> None:
         """Change to TLS; raise TransportError if that fails. `self.tls` holds the evidence."""
+        self.verify_silence(phase)
         self._begin(phase, seconds)
         try:
             # The codec for internationalised names, which every TLS name passes through.
             self.tls = TlsSession(context, name, send=self._send, receive=self._receive)
             self.tls.shake_hands()
-        except (UnicodeError, ValueError) as error:
-            raise self._broken("bad-name", f"{name} is not a host name") from error
-        except ssl.SSLError as error:
+        except ssl.SSLError as error:  # one of a certificate is a ValueError as well
             raise self._not_encrypted(error, phase) from error
+        except ValueError as error:  # UnicodeError is one
+            raise self._broken("bad-name", f"{name} is not a host name") from error
         except OSError as error:
             raise self._failed(error) from error
 
@@ -200,3 +241,13 @@ class Wire:
     def close(self) -> None:
         """Hang up."""
         self._sock.close()
+
+
+def _is_loopback(sock: socket.socket) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        address = sock.getpeername()[0]
+    except OSError:
+        return False
+    return ip_address(address.partition("%")[0]).is_loopback
