@@ -192,6 +192,12 @@ def test_huge_character_references_do_no_harm() -> None:
     assert plaintext("a&#" + "9" * 5000 + ";b&#x" + "f" * 5000 + ";c") == "a\ufffdb\ufffdc\n"
 
 
+def _spent(html: str) -> float:
+    started = time.process_time()
+    plaintext(html)
+    return time.process_time() - started
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -214,9 +220,7 @@ def test_huge_character_references_do_no_harm() -> None:
 def test_time_is_linear(source: str) -> None:
     def seconds(count: int) -> float:
         html = source * count + "<p>y" + "</div>" * count
-        started = time.perf_counter()
-        plaintext(html)
-        return time.perf_counter() - started
+        return min(_spent(html) for _ in range(2))  # the rest of the machine is not its fault
 
     # Quadratic would be sixteen times; the floor keeps the clock's noise out.
     assert seconds(10_000) < 8 * max(seconds(2_500), 0.05)
