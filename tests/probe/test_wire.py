@@ -337,6 +337,13 @@ def test_the_end_of_tls_is_an_end(talk: Conversation, chain: Chain) -> None:
         assert caught(lambda: wire.await_reply(Phase.GREETING, SHORT * 10)).reason == "closed"
 
 
+def test_a_hang_up_within_tls_is_one_without_a_word(talk: Conversation, chain: Chain) -> None:
+    with played(serving_tls(chain), talk.far):
+        wire = shaken(talk, chain.client_context())
+        talk.far.shutdown(socket.SHUT_RDWR)
+        assert caught(lambda: wire.await_reply(Phase.GREETING, PATIENCE)).reason == "closed"
+
+
 def test_silence_within_tls_ends_with_the_time_out(talk: Conversation, chain: Chain) -> None:
     with played(serving_tls(chain, lambda far: void(far.recv(1))), talk.far):
         wire = shaken(talk, chain.client_context())
