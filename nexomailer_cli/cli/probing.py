@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.cli import signals
-from nexomailer_cli.cli.exit_status import of_error
+from nexomailer_cli.cli.exit_status import ExitStatus, of_error
 from nexomailer_cli.cli.screen import screen_for
 from nexomailer_cli.core import Surroundings, Wishes, terms_for, terms_without_secret
 from nexomailer_cli.errors import (
@@ -20,7 +20,7 @@ from nexomailer_cli.probe import examination
 from nexomailer_cli.probe.examination import Case
 from nexomailer_cli.probe.examine import examine
 from nexomailer_cli.probe.found import refusal
-from nexomailer_cli.probe.summary import together
+from nexomailer_cli.probe.summary import interrupted, together
 from nexomailer_cli.probe.target import subjects
 from nexomailer_cli.probe.trust import trust_of
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output
     from nexomailer_cli.cli.screen import Screen
     from nexomailer_cli.config.settings import Config
-    from nexomailer_cli.probe.report import Report
+    from nexomailer_cli.probe.report import Examinations, Report
     from nexomailer_cli.probe.target import Asked, Subject
 
 
@@ -37,20 +37,28 @@ def perform(asked: Asked, everywhere: Globals) -> int:
     """Examine what is asked for, tell what is found; return the exit status."""
     with signals.interruptible():
         try:
-            return _perform(asked, everywhere)
+            cases = _cases(asked, everywhere)
+        except KeyboardInterrupt:
+            if asked.form == "words":
+                raise
+            return _tell(interrupted(), asked, everywhere.output)
         except NexomailerError as error:
             if asked.form == "words" and not isinstance(error, TransportError):
                 raise
-            return _refuse(error, asked, everywhere.output)
+            return _tell(_refused(error, asked), asked, everywhere.output)
+        return _perform(cases, asked, everywhere.output)
 
 
-def _perform(asked: Asked, everywhere: Globals) -> int:
+def _cases(asked: Asked, everywhere: Globals) -> list[Case]:
     config = _config(asked, everywhere)
     found = subjects(asked, config)
-    cases = [_case(each, asked, everywhere.output, config) for each in found]
+    return [_case(each, asked, everywhere.output, config) for each in found]
+
+
+def _perform(cases: list[Case], asked: Asked, output: Output) -> int:
     # Whoever names no target gets a list, however long it is; people get the whole of one.
     is_list = asked.mx or (asked.target is None and (asked.form != "words" or len(cases) > 1))
-    screen = _screen(asked, everywhere.output, several=is_list)
+    screen = _screen(asked, output, several=is_list)
     try:
         return _examine(cases, screen, is_list=is_list)
     finally:
@@ -68,7 +76,8 @@ def _examine(cases: list[Case], screen: Screen, *, is_list: bool) -> int:
     for case in cases:
         screen.begin(case.target)
         reports.append(examine(case, screen.stage))
-        if reports[-1].exit_code == of_interruption():
+        if reports[-1].exit_code == ExitStatus.INTERRUPTED:
+            signals.ignore()  # what is known must not be cut off while it is told
             break
     if not is_list:
         screen.report(reports[0])
@@ -78,19 +87,15 @@ def _examine(cases: list[Case], screen: Screen, *, is_list: bool) -> int:
     return several.exit_code
 
 
-def of_interruption() -> int:
-    """Return the exit status of a run that somebody ended."""
-    from nexomailer_cli.cli.exit_status import ExitStatus
-
-    return ExitStatus.INTERRUPTED
-
-
-def _refuse(error: NexomailerError, asked: Asked, output: Output) -> int:
-    """Tell why nothing could be examined, in the form that was asked for."""
+def _refused(error: NexomailerError, asked: Asked) -> Examinations:
+    """Return why nothing could be examined."""
     status = None if isinstance(error, TransportError) else of_error(error)
-    several = together((), [refusal(error, asked.target or "", status)])
-    screen = _screen(asked, output, several=True)
-    screen.examinations(several)
+    return together((), [refusal(error, asked.target or "", status)])
+
+
+def _tell(several: Examinations, asked: Asked, output: Output) -> int:
+    """Tell in the form that was asked for what came of it before there was anything to see."""
+    _screen(asked, output, several=True).examinations(several)
     return several.exit_code
 
 

@@ -70,6 +70,11 @@ def together(reports: tuple[Report, ...], found: Iterable[Found] = ()) -> Examin
     )
 
 
+def interrupted() -> Examinations:
+    """Return what is known where somebody ended it before the first examination."""
+    return Examinations(verdict="unknown", exit_code=INTERRUPTED_EXIT, findings=(), examinations=())
+
+
 def verdict_of(found: Iterable[Found]) -> Word:
     """Return the findings in one word."""
     severities = {each.severity for each in found}

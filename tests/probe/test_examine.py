@@ -1,4 +1,4 @@
-"""The order of an examination: which step comes when, what is left out and why, how long it took."""
+"""The order of an examination: which step comes when, what is left out, how long it took."""
 
 from __future__ import annotations
 
