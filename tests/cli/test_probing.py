@@ -113,7 +113,7 @@ def test_every_exchanger_of_a_domain_is_examined(
     test_connection: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosts = ["first.lab.example", "second.lab.example"]
-    names(monkeypatch, dict.fromkeys(hosts, ["127.0.0.1"]))
+    names(monkeypatch, {host: ["127.0.0.1"] for host in hosts})
     zone = {"lab.example MX": tuple(f"{rank} {host}." for rank, host in enumerate(hosts))}
     with name_server(zone) as resolver:
         monkeypatch.setattr("dns.resolver.Resolver", lambda: resolver)
