@@ -47,14 +47,35 @@ def option_names(attribute: str) -> tuple[str, ...]:
 
 def straight(arguments: Sequence[str]) -> Callable[[], int] | None:
     """Return what does as the command line says; `None` for what Typer has to look at."""
+    at = _place_of_command(arguments)
+    if at is None:
+        return None
+    # Behind the command the global options mean the same, and those that come later win.
+    words = (*arguments[:at], *arguments[at + 1 :])
     # Imported here is only what the command works with anyway.
-    match arguments:
-        case ["send", *words]:
+    match arguments[at]:
+        case "send":
             return _send(words)
-        case ["test-connection", *words]:
+        case "test-connection":
             return _test_connection(words)
         case _:
             return None
+
+
+def _place_of_command(arguments: Sequence[str]) -> int | None:
+    """Return where the first word is that is neither a global option nor the value of one."""
+    kinds = dict(_table(Globals))
+    words = enumerate(arguments)
+    for place, word in words:
+        if not word.startswith("-"):
+            return place
+        option, equals, _ = word.partition("=")
+        attribute, kind = kinds.get(option, ("", ""))
+        if not attribute:
+            return None
+        if kind != "bool" and not equals:
+            next(words, None)
+    return None
 
 
 def _send(words: Sequence[str]) -> Callable[[], int] | None:
@@ -92,7 +113,7 @@ def _understood(words: Sequence[str], options: type[Options]) -> tuple[Options, 
 
 
 def _values(words: Sequence[str], options: type[Struct]) -> dict[str, Any] | None:
-    kinds = dict(_table(options))
+    kinds = dict(_table(options, Globals))
     values: dict[str, Any] = {}
     rest = iter(words)
     for word in rest:
@@ -116,9 +137,9 @@ def _values(words: Sequence[str], options: type[Struct]) -> dict[str, Any] | Non
     return values
 
 
-def _table(options: type[Struct]) -> Iterator[tuple[str, tuple[str, str]]]:
+def _table(*blocks: type[Struct]) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield each option with its attribute and kind: `bool`, `one` or `many`."""
-    for block in (options, Globals):
+    for block in blocks:
         for attribute, annotation in block.__annotations__.items():
             kind = {"bool": "bool", "tuple[str, ...]": "many"}.get(annotation, "one")
             for name in option_names(attribute):

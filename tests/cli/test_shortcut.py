@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from nexomailer_cli.cli import probing, sending
 from nexomailer_cli.cli.app import app
+from nexomailer_cli.cli.everywhere import Globals
 from nexomailer_cli.cli.probe_options import ProbeOptions
 from nexomailer_cli.cli.send_options import SendOptions
 from nexomailer_cli.cli.shortcut import _table, straight
@@ -33,7 +34,7 @@ def typer_table(name: str) -> dict[str, str]:
     ("name", "options"), [("send", SendOptions), ("test-connection", ProbeOptions)]
 )
 def test_both_know_the_same_options(name: str, options: type[Struct]) -> None:
-    assert {option: kind for option, (_, kind) in _table(options)} == typer_table(name)
+    assert {option: kind for option, (_, kind) in _table(options, Globals)} == typer_table(name)
 
 
 @pytest.fixture
@@ -99,10 +100,37 @@ def test_both_ways_understand_the_same_of_an_examination(
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["-v", "send", "--to", "a@x.test"],
+        ["--config", "send", "send", "-q"],
+        ["--config=a.toml", "--debug", "send", "--config", "b.toml"],
+        ["--config", "-v", "send", "--no-color", "--quiet"],
+        ["--verbose", "-q", "--no-color", "test-connection", "x.test", "-v"],
+        ["--config", "c.toml", "test-connection", "send"],
+    ],
+)
+def test_global_options_may_stand_before_the_command(
+    arguments: list[str], seen: list[tuple[object, ...]]
+) -> None:
+    assert_both_ways_agree(arguments, seen)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
         [],
         ["--version"],
-        ["-v", "send"],
+        ["-v"],
         ["sandbox"],
+        ["-v", "sandbox"],
+        ["--to", "a@x.test", "send"],
+        ["--config"],
+        ["--config", "send"],
+        ["-vq", "send"],
+        ["--quiet=yes", "send"],
+        ["-v=yes", "send"],
+        ["--", "send"],
+        ["--help", "send"],
+        ["--version", "send"],
         ["send", "--help"],
         ["send", "--to"],
         ["send", "--tox", "a"],
