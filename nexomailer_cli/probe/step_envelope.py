@@ -18,6 +18,8 @@ from nexomailer_cli.smtp.reply import Reply, Severity
 if TYPE_CHECKING:
     from nexomailer_cli.probe.examination import Examination
 
+    _Commands = list[tuple[Phase, bytes]]
+
 GOODBYE_SECONDS = 2.0
 NOT_ASKED = "needs --from and --rcpt"
 
@@ -30,7 +32,12 @@ def envelope(exam: Examination) -> EnvelopeStage:
     data = EnvelopeData(sender=sender or "", recipient=recipient, mail=None, rcpt=None)
     stage = EnvelopeStage(status=Status.OK, data=data)
     try:
-        stage = _tried(exam, stage)
+        lines = _commands(exam, data)
+    except TransportError as error:
+        exam.has_envelope = False
+        return exam.failed(stage, error, is_final=False)  # nothing was said
+    try:
+        stage = _tried(exam, stage, lines)
     except TransportError as error:
         exam.has_envelope = False
         return exam.failed(stage, error)
@@ -40,11 +47,11 @@ def envelope(exam: Examination) -> EnvelopeStage:
     return stage
 
 
-def _tried(exam: Examination, stage: EnvelopeStage) -> EnvelopeStage:
+def _tried(exam: Examination, stage: EnvelopeStage, lines: _Commands) -> EnvelopeStage:
     data = stage.data
     assert data is not None
     accepted = []
-    for phase, line in _commands(exam, data):
+    for phase, line in lines:
         reply = _ask(exam, line, phase)
         exam.conversation.note_reply(reply)
         data = _answered(data, phase, reply)
@@ -58,7 +65,13 @@ def _tried(exam: Examination, stage: EnvelopeStage) -> EnvelopeStage:
     return structs.replace(stage, summary=words)
 
 
-def _commands(exam: Examination, data: EnvelopeData) -> list[tuple[Phase, bytes]]:
+def _commands(exam: Examination, data: EnvelopeData) -> _Commands:
+    if _needs_smtputf8(data) and not exam.extensions.smtputf8:
+        raise TransportError(
+            "an address has letters that the server has no SMTPUTF8 for",
+            phase=Phase.MAIL,
+            reason="smtputf8-not-offered",
+        )
     try:
         lines = [(Phase.MAIL, command.mail(data.sender or "", _parameters(exam, data)))]
         if data.recipient is not None:
@@ -72,9 +85,13 @@ def _parameters(exam: Examination, data: EnvelopeData) -> tuple[str, ...]:
     wanted = []
     if exam.wishes.size is not None and exam.extensions.size is not None:
         wanted.append(f"SIZE={exam.wishes.size}")
-    if exam.extensions.smtputf8 and not f"{data.sender}{data.recipient or ''}".isascii():
+    if _needs_smtputf8(data):
         wanted.append("SMTPUTF8")
     return tuple(wanted)
+
+
+def _needs_smtputf8(data: EnvelopeData) -> bool:
+    return not f"{data.sender}{data.recipient or ''}".isascii()
 
 
 def _ask(exam: Examination, line: bytes, phase: Phase) -> Reply:
