@@ -15,6 +15,7 @@ import pytest
 
 from nexomailer_cli.probe.diagnosis import Evidence, diagnose
 from nexomailer_cli.probe.examine import SLOW_MS
+from nexomailer_cli.probe.stage import Status
 from nexomailer_cli.smtp.reply import parse_reply
 from tests.support import certificates
 from tests.support.certificates import Chain
@@ -24,6 +25,8 @@ from tests.support.lab.place import Place, serving
 from tests.support.lab.smtp import Answer, Late, close, hang, smtp, starttls, upgrading
 from tests.support.providers import configure, provider
 
+# The resolver of a test leads it to this machine, where it does not belong.
+AWAY = "mail.lab.example"
 EVIDENCE = Path(__file__).with_name("evidence.txt")
 
 
@@ -79,7 +82,7 @@ def told(place: Place) -> list[str]:
 def test_it_is_known_why_a_sign_in_was_refused(
     refusal: Refusal, examine: Examiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = refusal.host or "mail.lab.example"
+    host = refusal.host or AWAY
     names(monkeypatch, {host: ["127.0.0.1"]})
     chain = certificates.healthy(examine.folder, host)
     handler = starttls(chain.server_context(), "AUTH PLAIN LOGIN CRAM-MD5", AUTH=refusal.words)
@@ -219,11 +222,62 @@ def test_a_password_in_a_url_is_worth_a_warning_and_not_repeated(
 def test_no_password_goes_in_clear_to_another_machine(
     examine: Examiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names(monkeypatch, {"mail.lab.example": ["127.0.0.1"]})
+    names(monkeypatch, {AWAY: ["127.0.0.1"]})
     with serving(smtp("AUTH PLAIN")) as place:
-        examined = examine.signing_in(f"mail.lab.example:{place.port}", "--security", "none")
+        examined = examine.signing_in(f"{AWAY}:{place.port}", "--security", "none")
     examined.failed("auth.plaintext_refused", 78)
     assert not told(place)
+
+
+def test_a_password_that_is_not_there_is_told_without_keeping_from_the_rest(
+    examine: Examiner, healthy: Chain
+) -> None:
+    with serving(starttls(healthy.server_context(), "AUTH PLAIN")) as place:
+        configure(
+            examine.folder,
+            provider(
+                "main",
+                place.port,
+                auth={"user": USER, "pass": "${NOWHERE}"},
+                tls={"ca_file": str(healthy.authority)},
+            ),
+        )
+        examined = examine("main")
+    examined.failed("config.unusable", 78)
+    assert examined.report.ready.trusted is True
+    assert not told(place)
+
+
+def test_no_password_goes_to_a_server_that_proves_nothing_whatever_is_agreed_on(
+    examine: Examiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names(monkeypatch, {AWAY: ["127.0.0.1"]})
+    chain = certificates.self_signed(examine.folder, AWAY)
+    with serving(starttls(chain.server_context(), "AUTH PLAIN")) as place:
+        main = provider(
+            "main",
+            place.port,
+            auth={"user": USER, "pass": SECRET},
+            tls={"reject_unauthorized": False},
+            allow_plaintext_auth=True,
+        )
+        main["config"]["host"] = AWAY
+        configure(examine.folder, main)
+        examined = examine("main")
+    assert "cert.not_verified" in [each.id for each in examined.report.findings]
+    assert examined.stage("auth").status is Status.UNKNOWN
+    assert not told(place)
+
+
+def test_mail_in_clear_is_worth_a_warning(
+    examine: Examiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if the connection left this machine.
+    monkeypatch.setattr("nexomailer_cli.probe.wire._is_loopback", lambda _: False)
+    with serving(smtp()) as place:
+        examined = examine(f"127.0.0.1:{place.port}", "--security", "none")
+    examined.warned("conn.unencrypted")
+    assert examined.report.ready.encrypted is False
 
 
 def test_the_error_of_oauth_is_decoded(examine: Examiner, healthy: Chain) -> None:
