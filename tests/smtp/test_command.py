@@ -139,3 +139,11 @@ def test_canonical_content_is_not_copied() -> None:
 def test_a_nul_is_refused() -> None:
     with pytest.raises(MessageError, match="NUL"):
         command.canonical(b"a\0b")
+
+
+def test_a_sign_in_is_one_line_whatever_it_is_made_of() -> None:
+    assert command.auth("PLAIN", b"AGE=") == b"AUTH PLAIN AGE=\r\n"
+    assert command.auth("LOGIN") == b"AUTH LOGIN\r\n"
+    assert command.response(b"*") == b"*\r\n"
+    with pytest.raises(MessageError, match="one line"):
+        command.response(b"x\r\nMAIL FROM:<a@b.test>")
