@@ -128,6 +128,14 @@ class Examination:
         return self.announced is not None
 
     @property
+    def will_be_encrypted(self) -> bool:
+        """Whether TLS is in force, or follows from what the server announced and we demand."""
+        terms = self.terms
+        if terms.implicit_tls or (self.wire is not None and self.wire.is_encrypted):
+            return True
+        return terms.tls is not None and (self.extensions.starttls or terms.requires_tls)
+
+    @property
     def ehlo_name(self) -> str:
         """The name that we give."""
         return self.terms.ehlo_name or self.conversation.own_literal

@@ -91,7 +91,7 @@ def _plan(exam: Examination, stages: list[AnyStage]) -> Iterator[Step]:
         yield from _GREETING
         if terms.tls is not None:
             yield _STARTTLS
-            if stages[-1].status is not Status.SKIP or stages[-1].reason == exam.failed_at:
+            if stages[-1].status is not Status.INFO:
                 yield from (*_TLS, _AGAIN)
     yield from (*_BUSINESS, _GOODBYE)
 

@@ -82,18 +82,13 @@ def ehlo(exam: Examination) -> EhloStage:
     exam.announced = stage.data
     if stage.data is None or exam.terms.implicit_tls:
         return stage
-    if not _will_be_encrypted(exam):
+    if not exam.will_be_encrypted:
         is_local = exam.conversation.is_loopback
         return stage if is_local else exam.remark(stage, Phase.EHLO, "unencrypted")
     if {"PLAIN", "LOGIN"} & set(stage.data.auth) and exam.extensions.starttls:
         offered = f"AUTH {' '.join(stage.data.auth)}"
         stage = exam.remark(stage, Phase.EHLO, "auth-before-tls", offered)
     return stage
-
-
-def _will_be_encrypted(exam: Examination) -> bool:
-    terms = exam.terms
-    return terms.tls is not None and (exam.extensions.starttls or terms.requires_tls)
 
 
 def ehlo_again(exam: Examination) -> EhloTlsStage:

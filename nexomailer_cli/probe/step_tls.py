@@ -60,7 +60,7 @@ def starttls(exam: Examination) -> StarttlsStage:
 
 def _not_offered(exam: Examination, stage: StarttlsStage) -> StarttlsStage:
     if not exam.terms.requires_tls:
-        return StarttlsStage(status=Status.SKIP, reason="not offered, and not required")
+        return StarttlsStage(status=Status.INFO, summary="not offered: all of it goes in clear")
     alternatives.look_around(exam)
     error = TransportError(
         "the server does not offer STARTTLS, and TLS is required",

@@ -311,8 +311,8 @@ def test_what_is_no_failure_stays_so_whatever_the_reply_was() -> None:
 
 
 def test_finding_names_the_keys_and_links_of_its_advice() -> None:
-    finding = diagnose(Evidence("tls", "not-tls", text="220 x", host="a", port=465))
-    assert finding.config == ("providers.config.secure", "providers.config.port")
+    finding = diagnose(Evidence("connect", "EAI_NONAME", host="a", port=465))
+    assert finding.config == ("providers.config.host",)
     mailbox = diagnose(Evidence("auth", code=534, text="app password: https://evil.example"))
     assert mailbox.docs == ("https://myaccount.google.com/apppasswords",)
     assert mailbox.config == ("providers.config.auth.pass",)
