@@ -177,6 +177,8 @@ UNREACHABLE = {
     "EHOSTUNREACH": ("tcp.no_route", 69),
     "EACCES": ("tcp.denied_locally", 69),
     "EPERM": ("tcp.denied_locally", 69),
+    "EMFILE": ("tcp.no_local_port", 75),
+    "EINVAL": ("tcp.failed", 69),
 }
 
 

@@ -22,7 +22,7 @@ from tests.support.certificates import Chain
 from tests.support.lab.examining import HASTY, PATIENT, SECRET, USER, Examined, Examiner
 from tests.support.lab.names import names
 from tests.support.lab.place import Place, serving
-from tests.support.lab.smtp import Answer, Late, close, hang, smtp, starttls, upgrading
+from tests.support.lab.smtp import Answer, Late, close, hang, reset, smtp, starttls, upgrading
 from tests.support.providers import configure, provider
 
 # The resolver of a test leads it to this machine, where it does not belong.
@@ -115,6 +115,17 @@ def _envelope(examine: Examiner, phase: str, refusal: Refusal, **answers: Answer
         )
     examined.failed(refusal.finding, refusal.exit_status(phase))
     assert not {"DATA", "BDAT"} & set(place.verbs)
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT"])
+@pytest.mark.parametrize("end", [close, reset], ids=["closed", "reset"])
+def test_the_envelope_breaks_off(end: Answer, command: str, examine: Examiner) -> None:
+    with serving(smtp(**{command: end})) as place:
+        examined = examine(
+            f"127.0.0.1:{place.port}",
+            *("--security", "none", "--from", "a@example.com", "--rcpt", "b@example.net"),
+        )
+    examined.failed("conn.lost", 75)
 
 
 def sign_in(examine: Examiner, *keywords: str, **answers: Answer) -> tuple[Examined, Place]:
