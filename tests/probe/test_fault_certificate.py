@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,12 +72,18 @@ def test_it_is_known_what_is_wrong_with_a_certificate(
 
 
 @pytest.mark.parametrize("name", STRICT)
+@pytest.mark.parametrize("python", [(3, 12), (3, 13)], ids=["3.12", "3.13"])
 def test_what_only_newer_pythons_refuse_is_told_apart(
-    name: str, examine: Examiner, tmp_path: Path
+    python: tuple[int, int],
+    name: str,
+    examine: Examiner,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("nexomailer_cli.transport.tls.sys", SimpleNamespace(version_info=python))
     code, finding = STRICT[name]
     examined = look_at(made(name, tmp_path), examine)
-    if sys.version_info < (3, 13):
+    if python < (3, 13):
         assert examined.report.exit_code == 0, examined.ids
         return
     examined.failed(finding, 76)
