@@ -3,28 +3,54 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import pytest
 
-from tests.servers.postfix import PROGRAMS, Postfix, free_port
+from tests.servers import exim as an_exim
+from tests.servers import postfix as a_postfix
+from tests.servers.exim import Exim
+from tests.servers.postfix import Postfix
+from tests.servers.server import Server, free_port
+
+AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 @pytest.fixture(scope="session")
 def postfix() -> Iterator[Postfix]:
     """A Postfix of our own. Without one installed, its tests fail: they are there to be run."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    _demand(*a_postfix.PROGRAMS)
+    with _running(Postfix) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def exim() -> Iterator[Exim]:
+    """An Exim of our own; likewise."""
+    _demand(str(an_exim.PROGRAM))
+    with _running(Exim) as server:
+        yield server
+
+
+def _demand(*programs: str) -> None:
+    missing = [program for program in programs if shutil.which(program) is None]
     if missing:
         pytest.fail(f"{', '.join(missing)} not found; tests/servers/install.sh installs them")
     if os.geteuid() != 0:
-        pytest.fail("Postfix can only be started by root; run these tests with sudo")
-    # Not pytest's own folder, whose parent is closed to Postfix's user.
-    with TemporaryDirectory(prefix="nexomailer-postfix-") as folder:
+        pytest.fail("mail servers can only be started by root; run these tests with sudo")
+
+
+@contextmanager
+def _running(kind: type[AnyServer]) -> Iterator[AnyServer]:
+    # Not pytest's own folder, whose parent is closed to the servers' users.
+    with TemporaryDirectory(prefix="nexomailer-server-") as folder:
         Path(folder).chmod(0o755)
-        server = Postfix(Path(folder), free_port())
-        server.start()
+        server = kind(Path(folder), free_port())
         try:
+            server.start()
             yield server
         finally:
             server.stop()

@@ -7,19 +7,17 @@ looks at the system's configuration or mail.
 from __future__ import annotations
 
 import os
-import secrets
+import re
 import shutil
-import socket
 import subprocess
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
-from nexomailer_cli.sandbox.certificate import Identity, make_identity
+from nexomailer_cli.sandbox.certificate import make_identity
+from tests.servers.server import DOMAIN, MAILBOXES, SECONDS, SIZE_LIMIT, Server
 
-DOMAIN = "example.test"
-MAILBOXES = ("anna", "bert", "carla", "dora", "emil")
-SIZE_LIMIT = 1_000_000
 PROGRAMS = ("postfix", "saslpasswd2")
 
 MAIN = """\
@@ -82,25 +80,13 @@ mech_list: PLAIN LOGIN
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Postfix:
-    """A running Postfix; `folder` holds all of it."""
+@dataclass(slots=True)
+class Postfix(Server):
+    """A running Postfix, which signs people in after STARTTLS only."""
 
-    folder: Path
-    port: int
-    host: str = "127.0.0.1"
-    username: str = f"sender@{DOMAIN}"
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)
-
-    @property
-    def ca_file(self) -> Path:
-        """The authority to trust."""
-        return self.folder / "ca.pem"
-
-    @property
-    def log(self) -> str:
-        """What Postfix has to say, for whoever wonders why a test failed."""
-        return (self.folder / "mail.log").read_text(errors="replace")
+    log_name = "mail.log"
+    begin = re.compile(r"smtpd\[\d+\]: connect from ")
+    end = re.compile(r"smtpd\[\d+\]: disconnect from ")
 
     def start(self) -> None:
         """Write the configuration and start. Raises CalledProcessError."""
@@ -114,7 +100,7 @@ class Postfix:
         """Stop, and wait for the end of every process."""
         self._control("stop")
 
-    def delivered(self, mailbox: str, *, seconds: float = 15) -> bytes:
+    def delivered(self, mailbox: str, *, seconds: float = SECONDS) -> bytes:
         """Wait for the one message of a mailbox, take it out and return it."""
         deadline = time.monotonic() + seconds
         while not (messages := self.messages(mailbox)):
@@ -136,6 +122,16 @@ class Postfix:
         return not any(
             files for queue in queues for *_, files in os.walk(self.folder / "queue" / queue)
         )
+
+    @staticmethod
+    def commands(log: str) -> Counter[str]:
+        """Return how often each command was given, successful or not."""
+        given: Counter[str] = Counter()
+        for line in re.findall(r": disconnect from \S+ (.*) commands=", log):
+            for name, count in (each.split("=") for each in line.split()):
+                # `auth=1`, or `auth=0/1` where not all of them succeeded.
+                given[name.upper()] += int(count.rpartition("/")[2])
+        return given
 
     def _write_configuration(self) -> None:
         folders = {
@@ -159,12 +155,6 @@ class Postfix:
         (folders["etc"] / "master.cf").write_text(MASTER.format(port=self.port))
         (folders["etc/sasl"] / "smtpd.conf").write_text(SASL.format(folder=self.folder))
 
-    def _write_identity(self, identity: Identity) -> None:
-        self.ca_file.write_bytes(identity.authority)
-        file = self.folder / "server.pem"
-        file.touch(0o600)
-        file.write_bytes(identity.key + identity.certificate)
-
     def _write_account(self) -> None:
         user, _, realm = self.username.partition("@")
         accounts = self.folder / "sasldb2"
@@ -179,12 +169,4 @@ class Postfix:
         done = subprocess.run(
             ["postfix", "-c", self.folder / "etc", command], capture_output=True, text=True
         )
-        log = self.log if (self.folder / "mail.log").exists() else ""
-        assert done.returncode == 0, f"postfix {command}: {done.stdout}{done.stderr}{log}"
-
-
-def free_port() -> int:
-    """Return a port on loopback that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+        assert done.returncode == 0, f"postfix {command}: {done.stdout}{done.stderr}{self.log}"

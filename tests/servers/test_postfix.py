@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import tomli_w
 
-from tests.servers.postfix import DOMAIN, MAILBOXES, SIZE_LIMIT, Postfix
+from tests.servers.postfix import Postfix
+from tests.servers.server import DOMAIN, MAILBOXES, SIZE_LIMIT
 
 pytestmark = pytest.mark.servers
 
