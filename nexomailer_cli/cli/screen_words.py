@@ -125,7 +125,7 @@ def origins(target: Target) -> str:
     if list(grouped) == ["argument"]:
         return ""
     told = " · ".join(f"{', '.join(names)}: {origin}" for origin, names in grouped.items())
-    return told.replace("inferred:", "inferred from the ")
+    return told.replace("inferred:", "inferred from the ").replace(": race", ": 465 and 587 tried")
 
 
 def tried(alternative: Alternative, target: Target) -> str:

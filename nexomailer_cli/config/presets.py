@@ -44,6 +44,12 @@ def preset_names() -> tuple[str, ...]:
     return tuple(_presets())
 
 
+def known_hosts() -> tuple[str, ...]:
+    """Return the servers of the services that have one for everybody."""
+    hosts = (str(fields["host"]) for fields in _presets().values())
+    return tuple(host for host in hosts if _REGION not in host)
+
+
 def preset_of_host(host: str) -> str:
     """Return the name of the service whose server is called `host`, empty if there is none.
 

@@ -105,6 +105,8 @@ def _value(
 def _variable(name: str, env: Mapping[str, str], label: str) -> str:
     if name not in env:
         _fail(label, f"environment variable {printable(name)} is not set")
+    if not env[name].isprintable() and any("\ud800" <= each <= "\udfff" for each in env[name]):
+        _fail(label, f"environment variable {printable(name)} is not UTF-8 text")
     return env[name]
 
 

@@ -33,6 +33,7 @@ MAX_NAMES = 5
 # X509_V_ERR_* of OpenSSL's x509_vfy.h. These say that no trusted authority was reached.
 _UNTRUSTED = frozenset({2, 18, 19, 20, 21, 27, 28})
 _SELF_SIGNED = 18
+_WEAK_KEY = 66
 _WRONG_NAME, _WRONG_ADDRESS = 62, 64
 
 # OpenSSL looks at the extensions first, then at keys and signatures, at the name, and at the
@@ -135,7 +136,9 @@ def _trust(case: _Case) -> Iterator[CertificateProblem]:
     code = case.verdict.code
     if code in _UNTRUSTED and not case.verdict.trusts_somebody:
         yield CertificateProblem("cert-no-trust-store", "no authority is trusted at all")
-    if code == _SELF_SIGNED or (code is None and _stands_alone(case)):
+    # The key of the server's own certificate is looked at before anything else.
+    is_unjudged = code is None or code == _WEAK_KEY
+    if code == _SELF_SIGNED or (is_unjudged and _stands_alone(case)):
         yield CertificateProblem("X509_18", _fingerprint(case.leaf))
     elif code in _UNTRUSTED and case.verdict.trusts_somebody:
         issuer = _issuer(case)

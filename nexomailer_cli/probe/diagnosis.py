@@ -124,7 +124,7 @@ def _worded(row: Row, seen: Evidence) -> Finding:
         "server": server or "the server",
         "at": f" at {server}" if server else "",
         "host": _shortened(seen.host) or "the server",
-        "port": "it asked for" if seen.port is None else str(seen.port),
+        "port": "that port" if seen.port is None else f"port {seen.port}",
         "said": _quoted(seen),
     }
     meaning = row.meaning if words["said"] else _SAID.sub("", row.meaning).rstrip()

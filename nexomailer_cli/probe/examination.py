@@ -193,7 +193,8 @@ def _evidence(error: TransportError) -> Evidence:
 
 def _ended(stage: AStage, error: TransportError) -> AStage:
     summary = stage.summary or (_short(error.reply) if error.reply else str(error))
-    notes = stage.notes or (tuple(error.reply.lines) if error.reply else ())
+    words = tuple(error.reply.lines) if error.reply else (str(error),)
+    notes = stage.notes or (words if error.reply or stage.summary else ())
     return structs.replace(stage, status=Status.FAIL, summary=summary, notes=notes)
 
 

@@ -6,6 +6,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from nexomailer_cli.errors import TransportError
 from nexomailer_cli.probe import alternatives
 from nexomailer_cli.probe.certificate_link import prepare
@@ -83,7 +85,7 @@ def dns(exam: Examination) -> DnsStage:
     try:
         exam.resolved = resolve(terms.host, terms.port, terms.family, exam.seconds)
     except TransportError as error:
-        return exam.failed(stage, error)
+        return exam.failed(structs.replace(stage, notes=_meant(terms.host, error)), error)
     took = exam.transcript.ms - before
     addresses = exam.resolved.addresses
     stage = DnsStage(
@@ -102,6 +104,17 @@ def dns(exam: Examination) -> DnsStage:
         shown = ", ".join(stage.data.addresses)
         stage = exam.remark(stage, Phase.CONNECT, "hosts-override", shown)
     return stage
+
+
+def _meant(host: str, error: TransportError) -> tuple[str, ...]:
+    """Return the server of a known service that a name without an address is a slip of."""
+    if error.reason != "EAI_NONAME":
+        return ()
+    from nexomailer_cli.config.presets import known_hosts
+    from nexomailer_cli.config.words import nearest
+
+    meant = nearest(host.rstrip(".").lower(), known_hosts())
+    return (f"did you mean {meant}?",) if meant else ()
 
 
 def _addresses(addresses: tuple[Address, ...]) -> str:

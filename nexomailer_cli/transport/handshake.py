@@ -180,8 +180,17 @@ class Handshake:
         if initial is not None:
             words.append(auth.encode_initial(initial))
         shown = f"AUTH {mechanism}" + (" ***" if initial is not None else "")
-        reply = await self._exchange(self._client.execute_command(*words), shown)
-        reply, challenge = await self._answer_challenges(conversation, reply)
+        try:
+            reply = await self._exchange(self._client.execute_command(*words), shown)
+            reply, challenge = await self._answer_challenges(conversation, reply)
+        except ProtocolError as error:
+            # It quotes what the server said, which may be what we said: servers have echoed
+            # passwords. The quotation is cut off, and half a token is still one to hide.
+            raise ProtocolError(
+                "what the server said to the sign-in is not SMTP",
+                phase=Phase.AUTH,
+                reason=error.reason,
+            ) from None
         if reply.severity is not Severity.POSITIVE:
             # The challenge of XOAUTH2 is the refusal's reason, as JSON.
             raise self._refused(reply, challenge if credentials.token else "")

@@ -335,3 +335,9 @@ def test_in_a_session_without_a_terminal_there_is_none() -> None:
         [sys.executable, "-c", program], capture_output=True, check=True, start_new_session=True
     )
     assert done.stdout == b"None\n"
+
+
+def test_variable_that_is_not_utf8_is_an_error_that_does_not_quote_it() -> None:
+    with pytest.raises(SecretError, match="is not UTF-8 text") as caught:
+        resolve(Secret("env", ("TOKEN",)), env={"TOKEN": "geheim\udcff"})
+    assert "geheim" not in str(caught.value)

@@ -35,6 +35,7 @@ EXPECTED: dict[str, tuple[int, tuple[str, ...]]] = {
     "missing_intermediate": (20, ("cert-missing-intermediate",)),
     "intercepted": (20, ("X509_20",)),
     "weak_key": (66, ("X509_66",)),
+    "self_signed_with_weak_key": (66, ("X509_18", "X509_66")),
     "weak_signature": (68, ("X509_68",)),
     "common_name_only": (0, ("cert-cn-only",)),
     "for_clients": (26, ("X509_26",)),

@@ -111,6 +111,8 @@ def test_all_that_is_wrong_is_told_at_once(examine: Examiner, tmp_path: Path) ->
     assert {"cert.expired", "cert.hostname_mismatch"} <= {
         each.id for each in examined.report.findings
     }
+    examined = look_at(made("self_signed_with_weak_key", tmp_path), examine)
+    assert {"cert.weak_key", "cert.self_signed"} <= {each.id for each in examined.report.findings}
     examined = look_at(made("self_signed_expired_and_wrong_name", tmp_path), examine)
     assert {"cert.expired", "cert.hostname_mismatch", "cert.self_signed"} <= {
         each.id for each in examined.report.findings

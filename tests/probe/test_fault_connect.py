@@ -150,12 +150,15 @@ def test_a_packet_that_had_to_be_sent_again_is_packet_loss(
 ) -> None:
     # The kernel waits 1 second; what else a busy machine adds is not the network's.
     monkeypatch.setattr("nexomailer_cli.probe.step_network.RETRANSMISSION_MS", ((950, 4000),))
-    door = Event()
-    opening = Timer(0.3, door.set)
-    with lossy_port(smtp(), door) as place:
-        names(monkeypatch, {HOST: ["127.0.0.1"]}, asked=opening.start)
-        examined = examine(f"{HOST}:{place.port}", *IN_CLEAR)
-        opening.join()
+    for _ in range(3):  # and a very busy one may lose the second packet too
+        door = Event()
+        opening = Timer(0.3, door.set)
+        with lossy_port(smtp(), door) as place:
+            names(monkeypatch, {HOST: ["127.0.0.1"]}, asked=opening.start)
+            examined = examine(f"{HOST}:{place.port}", *IN_CLEAR)
+            opening.join()
+        if "warn:tcp.packet_loss" in examined.ids:
+            break
     examined.warned("tcp.packet_loss")
 
 
@@ -206,3 +209,11 @@ def test_a_domain_that_takes_no_mail_says_so(
         result = examine.run("lab.example", "--mx")
     assert result.exit_status == 68
     assert [each["id"] for each in result.json["findings"]] == ["dns.null_mx"]
+
+
+def test_a_slip_in_the_name_of_a_known_service_is_seen(
+    examine: Examiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names(monkeypatch, {"smtp.gmial.com": socket.EAI_NONAME})
+    examined = examine("smtp.gmial.com:587")
+    assert "did you mean smtp.gmail.com?" in examined.stage("dns").notes

@@ -219,6 +219,12 @@ def weak_key(host: str) -> _Made:
 
 
 @_faulty
+def self_signed_with_weak_key(host: str) -> _Made:
+    alone = _issued(_Plan(name=host, hosts=(host,), rsa_bits=1024))
+    return _Made((alone.certificate,), alone.key, _stranger())
+
+
+@_faulty
 def weak_signature(host: str) -> _Made:
     """Signed with SHA-1, which `cryptography` refuses and the openssl command does not."""
     root, key = _root(), ec.generate_private_key(ec.SECP256R1())

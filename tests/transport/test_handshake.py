@@ -572,3 +572,16 @@ async def test_what_we_use_of_aiosmtplib_beside_its_interface_is_still_there() -
         assert client.protocol._buffer == bytearray()
         assert hasattr(client.transport, "set_protocol")
         client.close()
+
+
+@pytest.mark.parametrize("words", ["AUTH PLAIN {}", "334 AUTH PLAIN {}"])
+async def test_a_password_that_comes_back_as_no_smtp_is_not_quoted(words: str) -> None:
+    sent = base64.b64encode(b"\0tim\0tanstaaf").decode()
+    script = (*greeting("AUTH PLAIN"), Expect("AUTH PLAIN"), Reply(words.format(sent)), Hang())
+    async with scripted(script) as peer:
+        with pytest.raises(TransportError) as caught:
+            await Handshake(terms(peer, credentials=PASSWORD), PROMPT).open()
+    told = f"{caught.value} {caught.value.detail} {caught.value.reply}"
+    assert sent not in told
+    assert sent[:12] not in told
+    assert caught.value.__cause__ is None
