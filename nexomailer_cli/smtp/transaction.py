@@ -98,6 +98,7 @@ class Transaction:
         self._content = command.canonical(mail.content)
         self._recipients: list[Reply | None] = [None] * len(mail.envelope.recipients)
         self._answered = 0
+        self._accepted = 0
         # The reply that settles the matter for every recipient not refused before.
         self._final: tuple[Phase, Reply] | None = None
 
@@ -109,9 +110,7 @@ class Transaction:
     @property
     def has_recipient(self) -> bool:
         """Whether a recipient was accepted, and the mail as a whole not refused."""
-        return self._final is None and any(
-            reply is not None and reply.severity is Severity.POSITIVE for reply in self._recipients
-        )
+        return self._final is None and self._accepted > 0
 
     @property
     def is_refused(self) -> bool:
@@ -185,6 +184,7 @@ class Transaction:
         if phase is Phase.RCPT:
             self._recipients[self._answered] = reply
             self._answered += 1
+            self._accepted += reply.severity is Severity.POSITIVE
         if step in (Step.REFUSED, Step.ACCEPTED) and self._final is None:
             self._final = phase, reply
         return step

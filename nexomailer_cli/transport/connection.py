@@ -15,7 +15,8 @@ from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.smtp import command
 from nexomailer_cli.smtp.failure import classify_breakage
 from nexomailer_cli.smtp.outcome import Disposition, Phase, Verdict
-from nexomailer_cli.smtp.pipeline import Pipeline, Write
+from nexomailer_cli.smtp.pipeline import Pipeline
+from nexomailer_cli.smtp.write import Write
 from nexomailer_cli.transport.base import Observer, PastReturn, Said, said_reply, unobserved
 from nexomailer_cli.transport.limits import Limits
 

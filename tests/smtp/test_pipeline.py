@@ -8,8 +8,9 @@ from nexomailer_cli.errors import AddressError, ProtocolError
 from nexomailer_cli.smtp.envelope import Envelope, Mail
 from nexomailer_cli.smtp.extensions import Extensions
 from nexomailer_cli.smtp.outcome import Phase, Verdict
-from nexomailer_cli.smtp.pipeline import MAX_EAGER_BYTES, PIECE_BYTES, Pipeline
+from nexomailer_cli.smtp.pipeline import Pipeline
 from nexomailer_cli.smtp.transaction import Transaction
+from nexomailer_cli.smtp.write import MAX_EAGER_BYTES, PIECE_BYTES
 
 LOCKSTEP = Extensions()
 GROUPED = Extensions(pipelining=True)
