@@ -17,13 +17,20 @@ _REGION_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
 
 
 class Preset(Struct, frozen=True):
-    """A known service. `user` is empty where every customer has another one."""
+    """A known service. `user` is empty where every customer has another one.
+
+    `rate`, `max_connections` and `max_messages` are what the service bears, `None` where it
+    does not say, or says something else to every customer.
+    """
 
     host: str
     port: int
     secure: bool
     user: str = ""
     note: str = ""
+    rate: str | None = None
+    max_connections: int | None = None
+    max_messages: int | None = None
 
 
 def find_preset(name: str) -> Preset | None:

@@ -118,6 +118,13 @@ class SmtpConfig(Struct, frozen=True, kw_only=True):
     max_connections: Annotated[
         int, Meta(ge=1, le=1000, description="Connections open at the same time.")
     ] = 5
+    max_messages: Annotated[
+        int, Meta(ge=1, description="Messages over one connection before it is replaced.")
+    ] = 100
+    rate: Annotated[
+        Text | None,
+        Meta(description='Messages that may be sent, e.g. "14/s, 2000/h, 10000/d"; all hold.'),
+    ] = None
     connection_timeout: Annotated[
         Duration, Meta(description="Longest wait until the server's greeting.")
     ] = 30.0
