@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from nexomailer_cli.config.secrets import Secret
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
-    from nexomailer_cli.transport.provider import Account
+    from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.terms import Terms
 
 
@@ -117,8 +117,8 @@ def _patient(transport: Transport, wishes: Wishes, around: Surroundings) -> Tran
 
 def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
     from nexomailer_cli.rules import provider_rules
+    from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.limits import limits_for
-    from nexomailer_cli.transport.provider import Account
 
     config = provider.config
     return Account(
