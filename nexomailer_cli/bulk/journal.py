@@ -7,12 +7,12 @@ know what is sent, nor to whom: a row is a number and a key.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nexomailer_cli.bulk.boot import boot_id
 from nexomailer_cli.bulk.journal_file import explained, open_file
 from nexomailer_cli.bulk.state import Record, Standing, State
 
@@ -264,24 +264,6 @@ class _Transaction:
 
         with contextlib.suppress(sqlite3.Error):
             self._connection.rollback()
-
-
-def boot_id() -> str:
-    """Return what is another one after the machine was restarted, `""` where nobody says."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
-        return _boot_time()
-
-
-def _boot_time() -> str:
-    import subprocess
-
-    if os.uname().sysname != "Darwin":
-        return ""
-    command = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout.strip()
 
 
 def _settled(verdict: Verdicted) -> tuple[object, ...]:

@@ -90,10 +90,9 @@ class Queue:
         """Whether the pass is over and nothing waits."""
         return not (self._pass or self._front or self._later)
 
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """The first and the last row that it is about."""
-        return self._span.first, self._span.last
+    def soonest_on_record(self) -> float | None:
+        """Return when the journal says that the next row is due, None if there is none."""
+        return self._journal.soonest(self._span.until, self._span.first, self._span.last)
 
     @property
     def soonest(self) -> float | None:

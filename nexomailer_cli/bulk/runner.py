@@ -98,7 +98,7 @@ class Run:
                 for pool in self._pools:
                     await pool.start()
                 self._turns.wake()
-                self._desk.look()
+                self._desk.look_soon()
                 await self._turns.is_over.wait()
             finally:
                 ticking.cancel()

@@ -83,11 +83,9 @@ class Gate:
             window.take(now)
 
     def give_back(self) -> None:
-        """Take note that the message did not get as far as the server."""
-        self.taken -= 1
+        """Take note that a session was lost, which says nothing about the provider."""
         self._breaker.undecided()
-        for window in self.windows:
-            window.give_back()
+        self._refund()
 
     def succeed(self) -> None:
         """Take note that the server answered about a mail."""
@@ -96,6 +94,7 @@ class Gate:
     def fail(self, now: float) -> None:
         """Take note that the provider failed, in a way that may pass."""
         self._breaker.fail(now)
+        self._refund()
 
     def slow_down(self, now: float) -> None:
         """Take note that the server finds us too fast."""
@@ -110,6 +109,13 @@ class Gate:
     def switch_off(self) -> None:
         """Do not use this provider again in this run."""
         self._is_off = True
+        self._refund()
+
+    def _refund(self) -> None:
+        """Forget a message that the server has not taken."""
+        self.taken -= 1
+        for window in self.windows:
+            window.give_back()
 
     def state(self, now: float) -> str:
         """Say in a word or two how it is, for people."""

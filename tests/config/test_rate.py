@@ -37,11 +37,11 @@ def test_a_rate_is_written_as_it_is_read(text: str) -> None:
     assert format_rate(rate) == text
 
 
-def test_a_wrong_rate_in_the_configuration_is_named() -> None:
-    with pytest.raises(
-        ConfigError, match=r'rate: is not understood: a rate is written like "14/s"'
-    ):
-        load_config(None, {"NEXOMAILER_URL": "smtp://localhost:25?rate=many"})
+def test_a_wrong_rate_in_the_configuration_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "nexomailer.toml"
+    path.write_text('[[providers]]\nconfig = { host = "localhost", rate = "many" }\n')
+    with pytest.raises(ConfigError, match='rate: is not understood: a rate is written like "14/s"'):
+        load_config(str(path), {})
 
 
 @pytest.mark.parametrize(
