@@ -74,6 +74,31 @@ def open_transport(config: Config, wishes: Wishes, around: Surroundings) -> Tran
     return _patient(transport, wishes, around) if wishes.retry_for else transport
 
 
+def open_pools(
+    config: Config, wishes: Wishes, around: Surroundings, desk: Desk
+) -> tuple[Pool, ...]:
+    """Return a pool for each provider that `config` describes, in their order.
+
+    To be called inside a running event loop. Raises UsageError for a provider that the
+    configuration does not have.
+    """
+    from nexomailer_cli.transport.pool import Pool
+
+    return tuple(
+        Pool(_account(each, wishes, around), desk, _pool_limits(each.config), around.observer)
+        for each in chosen(config, wishes, around.env)
+    )
+
+
+def _pool_limits(config: SmtpConfig) -> PoolLimits:
+    from nexomailer_cli.transport.desk import PoolLimits
+
+    return PoolLimits(
+        connections=config.max_connections if config.pool else 1,
+        messages=config.max_messages if config.pool else 1,
+    )
+
+
 def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Provider, ...]:
     """Return the providers to use, in the order in which they are tried."""
     providers = _ordered(config, env)

@@ -18,7 +18,7 @@ from nexomailer_cli.bulk.state import Record, Standing, State
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from nexomailer_cli.bulk.state import Entry, Intent, Verdicted
 
@@ -26,7 +26,7 @@ BLOCK = 1000  # rows read or inserted at a time
 
 FACTS = "SELECT name, value FROM facts"
 STATE_FACT = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)"
-ADD_ROW = "INSERT INTO rows (number, key, state) VALUES (?, ?, ?)"
+ADD_ROW = "INSERT INTO rows (number, key, state, text) VALUES (?, ?, ?, ?)"
 INTEND = """UPDATE rows SET state = 3, provider = ?,
     began = CASE began WHEN 0 THEN ? ELSE began END WHERE number = ?"""
 SETTLE = """UPDATE rows SET state = ?, tries = ?, provider = ?, code = ?, enhanced = ?, text = ?,
@@ -51,6 +51,29 @@ SPENT = (
     "SELECT slot, count FROM spent WHERE provider = ? AND period = ? AND slot >= ? ORDER BY slot"
 )
 FORGET_SPENT = "DELETE FROM spent WHERE provider = ? AND period = ? AND slot < ?"
+
+# Who has a verdict keeps it; whoever is to be skipped now is, unless it is too late for that.
+ADOPT_BEFORE = (
+    "DROP TABLE IF EXISTS temp.fresh",
+    "CREATE TEMP TABLE fresh (number INTEGER PRIMARY KEY, key TEXT, state INTEGER, text TEXT)",
+)
+ADOPT_ROW = "INSERT INTO temp.fresh (number, key, state, text) VALUES (?, ?, ?, ?)"
+ADOPT_AFTER = (
+    "CREATE INDEX rows_key ON rows (key)",
+    """CREATE TEMP TABLE joined AS SELECT f.number, f.key,
+        CASE WHEN k.state IN (5, 6, 7) THEN k.state WHEN f.state = 1 THEN 1
+            WHEN k.state IS NULL OR k.state = 1 THEN 0 ELSE k.state END AS state,
+        ifnull(k.tries, 0) AS tries, ifnull(k.began, 0) AS began, ifnull(k.due, 0) AS due,
+        ifnull(k.provider, '') AS provider, k.code, ifnull(k.enhanced, '') AS enhanced,
+        CASE WHEN f.state = 1 OR k.text IS NULL THEN f.text ELSE k.text END AS text,
+        ifnull(k.rest, '') AS rest, ifnull(k.flaw, '') AS flaw
+        FROM temp.fresh AS f LEFT JOIN rows AS k ON k.key = f.key""",
+    "DROP INDEX rows_key",
+    "DELETE FROM rows",
+    "INSERT OR IGNORE INTO rows SELECT * FROM temp.joined",
+    "DROP TABLE temp.joined",
+    "DROP TABLE temp.fresh",
+)
 
 KILLED = "the run was killed after the message's end may have gone out"
 POWER_CUT = "the machine went down while this row was being sent"
@@ -91,18 +114,32 @@ class Journal:
         """Whether a run was begun here."""
         return bool(self._connection.execute("SELECT 1 FROM rows LIMIT 1").fetchone())
 
-    def begin(self, facts: Mapping[str, str], entries: Iterable[Entry]) -> None:
-        """Record a new run and all of its rows: all or nothing."""
+    def begin(self, entries: Iterable[Entry], facts: Callable[[], Mapping[str, str]]) -> None:
+        """Record a new run and all of its rows: all or nothing.
+
+        `facts` is asked when the entries are exhausted; an error that it raises leaves
+        nothing behind.
+        """
         with self._writing() as write:
-            write.executemany(STATE_FACT, facts.items())
-            write.executemany(
-                ADD_ROW,
-                (
-                    (each.number, each.key, State.SKIPPED if each.is_skipped else State.WAITING)
-                    for each in entries
-                ),
-            )
-        self.facts |= facts
+            write.executemany(ADD_ROW, map(_added, entries))
+            found = facts()
+            write.executemany(STATE_FACT, found.items())
+        self.facts |= found
+
+    def adopt(self, entries: Iterable[Entry], facts: Callable[[], Mapping[str, str]]) -> None:
+        """Let other rows take the place of those on record; who is known by key keeps a verdict.
+
+        Whoever is not among the new ones is forgotten.
+        """
+        with self._writing() as write:
+            for statement in ADOPT_BEFORE:
+                write.execute(statement)
+            write.executemany(ADOPT_ROW, map(_added, entries))
+            found = facts()
+            for statement in ADOPT_AFTER:
+                write.execute(statement)
+            write.executemany(STATE_FACT, found.items())
+        self.facts |= found
 
     def note(self, **facts: str) -> None:
         """Record what is true of the run as a whole."""
@@ -264,6 +301,11 @@ class _Transaction:
 
         with contextlib.suppress(sqlite3.Error):
             self._connection.rollback()
+
+
+def _added(entry: Entry) -> tuple[object, ...]:
+    state = State.SKIPPED if entry.skipped else State.WAITING
+    return entry.number, entry.key, int(state), entry.skipped
 
 
 def _settled(verdict: Verdicted) -> tuple[object, ...]:

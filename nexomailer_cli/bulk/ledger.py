@@ -85,10 +85,10 @@ class Ledger:
         if self.failure is None and not in_flight:
             self._journal.release()
 
-    def _spending(self) -> list[Spending]:
-        return [
-            (gate.name, window.rate.period, *window.latest)
+    def _spending(self) -> set[Spending]:
+        return {
+            (window.owner, window.rate.period, *window.latest)
             for gate in self._line_up.gates.values()
             for window in gate.windows
             if window.rate.period >= LONG_PERIOD and window.latest
-        ]
+        }

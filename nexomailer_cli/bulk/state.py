@@ -35,11 +35,11 @@ FAILED = frozenset({State.REJECTED, State.DEFERRED})
 
 
 class Entry(Struct, frozen=True):
-    """A row before anything was done with it."""
+    """A row before anything was done with it; `skipped` says why it gets no mail, if so."""
 
     number: int
     key: str
-    is_skipped: bool = False
+    skipped: str = ""
 
 
 class Standing(Struct, frozen=True):

@@ -21,10 +21,11 @@ SLOTS = 1000
 class Window:
     """What has been taken of one rate."""
 
-    __slots__ = ("_slots", "_taken", "_width", "rate")
+    __slots__ = ("_slots", "_taken", "_width", "owner", "rate")
 
-    def __init__(self, rate: Rate, spent: Iterable[tuple[int, int]] = ()) -> None:
-        """Begin with what earlier runs took, as slot and count, oldest first."""
+    def __init__(self, owner: str, rate: Rate, spent: Iterable[tuple[int, int]] = ()) -> None:
+        """Begin with what earlier runs of this owner took, as slot and count, oldest first."""
+        self.owner = owner
         self.rate = rate
         self._width = rate.period / SLOTS
         self._slots: deque[list[int]] = deque([slot, count] for slot, count in spent)

@@ -16,6 +16,7 @@ from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbos
 # Command -> module and the functions in it; more than one make a group.
 COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "send": ("send", ("send",)),
+    "bulk": ("bulk", ("bulk",)),
     "sandbox": ("sandbox", ("sandbox",)),
     "config": ("config", ("check", "show", "path")),
 }

@@ -194,14 +194,15 @@ class Office:
         self.events: list[Event] = []
         self.journal = journal or Journal(str(path / "run.journal"))
         if not self.journal.has_rows:
-            self.journal.begin({"run": "x"}, entries(count))
+            self.journal.begin(entries(count), lambda: {"run": "x"})
         self.journal.recover()
         self.rows = list(table) if table is not None else rows(count)
         until = START + retry_for
         queue = Queue(lambda: self.rows, self.journal, Span(*span, until=until))
         windows = parse_rates(rates) if rates else ()
         gates = tuple(
-            Gate(name, tuple(Window(rate) for rate in windows), Random(1)) for name in providers
+            Gate(name, tuple(Window(name, rate) for rate in windows), Random(1))
+            for name in providers
         )
         self.line_up = LineUp(gates, strategy)
         self.ledger = Ledger(self.journal, self.line_up, self.time, self.time)

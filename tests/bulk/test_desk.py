@@ -233,7 +233,7 @@ def test_skipped_rows_are_passed_over(tmp_path: Path) -> None:
     from nexomailer_cli.bulk.journal import Journal
 
     journal = Journal(str(tmp_path / "run.journal"))
-    journal.begin({}, [Entry(1, "r1@b.test", is_skipped=True), Entry(2, "r2@b.test")])
+    journal.begin([Entry(1, "r1@b.test", "suppressed"), Entry(2, "r2@b.test")], dict)
     office = Office(tmp_path, 2, journal=journal)
     office.run()
     assert set(office.pool.sent) == {"r2@b.test"}
@@ -259,7 +259,7 @@ def test_recipients_of_a_row_are_served_each_once(tmp_path: Path) -> None:
     from nexomailer_cli.bulk.journal import Journal
 
     journal = Journal(str(tmp_path / "run.journal"))
-    journal.begin({}, [Entry(1, "x1@b.test+y1@b.test")])
+    journal.begin([Entry(1, "x1@b.test+y1@b.test")], dict)
     office = Office(tmp_path, 1, journal=journal, table=rows(1))
 
     def answer(_address: str, tries: int) -> Answer:
