@@ -8,9 +8,11 @@ makes a header of the text decides about them.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from nexomailer_cli.errors import TemplateError
+from nexomailer_cli.message.straight import Straight, escaper, straight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -59,14 +61,20 @@ class Template:
     runs out of memory: render templates of people who may also run commands.
     """
 
-    __slots__ = ("_environment", "_fuel", "_line", "_name", "_size", "source", "variables")
+    __slots__ = (
+        *("_environment", "_fuel", "_line", "_name", "_size"),
+        *("kind", "source", "straight", "variables"),
+    )
 
     source: str
+    straight: Straight | None
+    """What is filled without minijinja, if the template is that simple."""
     variables: frozenset[str]
     """The names it reads, also those with a default."""
 
     def __init__(self, source: str, *, name: str, kind: Kind = "text", line: int = 1) -> None:
         self.source = source
+        self.kind = kind
         self._name = name
         self._line = line
         self._size = 0
@@ -74,6 +82,7 @@ class Template:
         self._environment = _environment(kind, self._measured)
         self._fuel = _fuel(source)
         self.variables = self._parsed()
+        self.straight = straight(source, self._environment.globals.keys(), _escape(kind))
 
     def __repr__(self) -> str:
         return f"<Template {self._name}:{self._line}>"
@@ -83,6 +92,13 @@ class Template:
 
         Raises TemplateError when a name has no value, or when it becomes too much.
         """
+        if self.straight is not None:
+            filled = self.straight.fill(values)
+            if filled is not None and len(filled) <= MAX_RENDERED:
+                return filled
+        return self._run(values)
+
+    def _run(self, values: Mapping[str, object]) -> str:
         import minijinja
 
         self._size = 0
@@ -165,6 +181,22 @@ def _environment(kind: Kind, measured: Callable[[object], object]) -> minijinja.
         keep_trailing_newline=True,
         finalizer=harmless if kind == "markdown" else measured,
     )
+
+
+@cache
+def _escape(kind: Kind) -> Callable[[str], str] | None:
+    """Return what the environment of this kind does to a value."""
+    import minijinja
+
+    match kind:
+        case "text":
+            return None
+        case "html":
+            # Asked of minijinja, whose releases differ.
+            escaped = ((char, minijinja.escape(char)) for char in map(chr, range(128)))
+            return escaper({ord(char): text for char, text in escaped if text != char})
+        case "markdown":
+            return escaper(_MARKDOWN_ESCAPES)
 
 
 def _fuel(source: str) -> int:
