@@ -6,12 +6,13 @@ Nothing is connected and no secret resolved here; that happens when a provider i
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import socket
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.smtp.auth import Credentials
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from nexomailer_cli.config.secrets import Secret
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
     from nexomailer_cli.transport.account import Account
+    from nexomailer_cli.transport.desk import Desk, PoolLimits
+    from nexomailer_cli.transport.pool import Pool
     from nexomailer_cli.transport.terms import Terms
 
 
@@ -77,15 +80,14 @@ def open_transport(config: Config, wishes: Wishes, around: Surroundings) -> Tran
 def open_pools(
     config: Config, wishes: Wishes, around: Surroundings, desk: Desk
 ) -> tuple[Pool, ...]:
-    """Return a pool for each provider that `config` describes, in their order.
+    """Return a pool for each provider, in the order in which they are tried.
 
-    To be called inside a running event loop. Raises UsageError for a provider that the
-    configuration does not have.
+    To be called inside a running event loop. Raises UsageError as `open_transport` does.
     """
     from nexomailer_cli.transport.pool import Pool
 
     return tuple(
-        Pool(_account(each, wishes, around), desk, _pool_limits(each.config), around.observer)
+        Pool(_renewing(each, wishes, around), desk, _pool_limits(each.config), around.observer)
         for each in chosen(config, wishes, around.env)
     )
 
@@ -96,6 +98,8 @@ def _pool_limits(config: SmtpConfig) -> PoolLimits:
     return PoolLimits(
         connections=config.max_connections if config.pool else 1,
         messages=config.max_messages if config.pool else 1,
+        idle=config.idle_timeout,
+        joined=config.joined,
     )
 
 
@@ -156,6 +160,22 @@ def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Accoun
             config.connection_timeout, config.socket_timeout, deadline=wishes.deadline
         ),
         rules=provider_rules,
+    )
+
+
+def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
+    """Return an account that asks anew, for each connection, for a token that may have expired."""
+    account = _account(provider, wishes, around)
+    auth = provider.config.auth
+    token = auth.access_token if auth is not None else None
+    if token is None or token.kind not in ("command", "file"):
+        return account
+    # Only the first time are signals to be looked after: later ones come in a thread.
+    places = itertools.chain(
+        [around], itertools.repeat(structs.replace(around, blocking=nullcontext))
+    )
+    return structs.replace(
+        account, terms=lambda: _terms(provider, wishes, next(places)), is_renewed=True
     )
 
 

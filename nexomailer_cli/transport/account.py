@@ -42,6 +42,7 @@ class Account(Struct, frozen=True, kw_only=True):
     terms: Callable[[], Terms]
     limits: Limits
     rules: Callable[[], Iterable[Rule]] = tuple
+    is_renewed: bool = False
 
     def usable_terms(self) -> Terms:
         """Return the terms; raise TransportError where a secret or a file cannot be had."""
@@ -169,6 +170,7 @@ def _words(disposition: Disposition, error: TransportError | None) -> str:
 _AFTER_END = {
     "timeout": "no answer to the content within the time-out",
     "deadline": "no answer to the content before the deadline",
+    "stopped": "the run was stopped before the answer to the content",
     "not-smtp": "the answer to the content cannot be understood",
     "too-long": "the answer to the content has no end",
 }
