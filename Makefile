@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check fix bench test-servers clean
+.PHONY: demo test check fix storm bench test-servers clean
 
 demo: .venv/.installed  ## send a message through the whole engine to the embedded sandbox
 	$(BIN)/nexomailer send --sandbox --verbose \
@@ -26,6 +26,10 @@ fix: .venv/.dev  ## what can be mended by machine
 test-servers: .venv/.dev  ## against a real Postfix; installs it, so needs root
 	tests/servers/install.sh
 	$(BIN)/pytest -m servers tests/servers
+
+storm: .venv/.installed  ## kill bulk runs at random instants: nothing twice, nothing lost
+	$(BIN)/python -m tests.crash.storm --kills 12
+	$(BIN)/python -m tests.crash.storm --kills 12 --chunking
 
 bench: .venv/.installed  ## times next to msmtp, swaks, curl and nodemailer; see bench/README.md
 	$(BIN)/python bench/oneshot.py

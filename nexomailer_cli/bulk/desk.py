@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.bulk.events import Settled, Troubled
-from nexomailer_cli.bulk.ruling import Ruling, rule
+from nexomailer_cli.bulk.ruling import Ruling, rule, shuts_out
 from nexomailer_cli.bulk.state import Intent, State, Verdicted
 from nexomailer_cli.bulk.tally import Tally
 from nexomailer_cli.bulk.vigil import Vigil
@@ -171,10 +171,10 @@ class Desk:
 
     def _blame(self, gate: Gate, failure: Failure, attempt: Attempt | None, now: float) -> None:
         was_off = gate.is_off
-        if failure.is_transient:
-            gate.fail(now)
-        else:
+        if attempt is not None and shuts_out(attempt, failure):
             gate.switch_off()
+        else:
+            gate.fail(now, is_lasting=not failure.is_transient)
         if attempt is None:
             return
         self.last_trouble = attempt

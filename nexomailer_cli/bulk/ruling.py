@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from nexomailer_cli.bulk.state import State
 from nexomailer_cli.smtp.failure import Scope
-from nexomailer_cli.smtp.outcome import Disposition, Verdict
+from nexomailer_cli.smtp.outcome import Attempt, Disposition, Phase, Verdict
+from nexomailer_cli.transport.account import SIGN_IN_CODES
 
 if TYPE_CHECKING:
     from nexomailer_cli.smtp.failure import Failure
@@ -77,3 +78,11 @@ def _scope(disposition: Disposition) -> Scope | None:
 def _words(disposition: Disposition) -> str:
     said = str(disposition.reply) if disposition.reply else disposition.reason
     return f"{disposition.recipient}: {said}"
+
+
+def shuts_out(attempt: Attempt, failure: Failure) -> bool:
+    """Whether it was the sign-in: the same password again is how accounts get locked."""
+    if failure.is_transient:
+        return False
+    reply = attempt.reply
+    return attempt.phase is Phase.AUTH or (reply is not None and reply.code in SIGN_IN_CODES)

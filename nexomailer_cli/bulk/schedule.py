@@ -31,8 +31,10 @@ SLACK = 20.0
 class Gate:
     """What stands between the rows and one provider."""
 
-    __slots__ = ("_breaker", "_is_off", "_pace", "_parked_until", "name", "taken", "weight",
-                 "windows")  # fmt: skip
+    __slots__ = (
+        *("_breaker", "_is_lasting", "_is_off", "_pace", "_parked_until", "name", "taken"),
+        *("weight", "windows"),
+    )
 
     def __init__(
         self, name: str, windows: tuple[Window, ...], random: Random, *, weight: int = 1
@@ -45,6 +47,7 @@ class Gate:
         self._breaker = Breaker(random)
         self._parked_until = 0.0
         self._is_off = False
+        self._is_lasting = False
 
     def trouble(self, now: float) -> float:
         """Return for how many seconds the provider itself is of no use, infinity for good."""
@@ -52,6 +55,8 @@ class Gate:
             return NEVER
         if self._breaker.circuit is Circuit.HALF_OPEN:
             return 0.0
+        if self._breaker.circuit is Circuit.OPEN and self._is_lasting:
+            return NEVER
         return max(self._breaker.wait(now), self._parked_until - now, 0.0)
 
     def wait(self, now: float) -> float:
@@ -91,8 +96,9 @@ class Gate:
         """Take note that the server answered about a mail."""
         self._breaker.succeed()
 
-    def fail(self, now: float) -> None:
-        """Take note that the provider failed, in a way that may pass."""
+    def fail(self, now: float, *, is_lasting: bool = False) -> None:
+        """Take note that the provider failed; a lasting failure is not worth waiting for."""
+        self._is_lasting = is_lasting
         self._breaker.fail(now)
         self._refund()
 
