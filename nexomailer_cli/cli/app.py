@@ -17,6 +17,7 @@ from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbos
 COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "send": ("send", ("send",)),
     "bulk": ("bulk", ("bulk",)),
+    "journal": ("journal", ("status", "rows")),
     "sandbox": ("sandbox", ("sandbox",)),
     "config": ("config", ("check", "show", "path")),
 }

@@ -128,9 +128,7 @@ def write_table(
     try:
         with open(path, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - "-" is none
             writer = csv.writer(file)
-            count = 0
-            for count, line in enumerate(lines):
-                writer.writerow(line)
-            return count
+            writer.writerow(next(lines))
+            return sum(1 for line in lines if writer.writerow(line))
     except OSError as error:
         raise OutputError(f"cannot write {printable(path)}: {error.strerror}") from error

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error
 from nexomailer_cli.config.settings import Config, Defaults
-from nexomailer_cli.errors import ConfigError, InputError, MessageError, NexomailerError
+from nexomailer_cli.errors import MessageError, NexomailerError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
     from nexomailer_cli.bulk.examination import Examination
-    from nexomailer_cli.bulk.journal import Journal
-    from nexomailer_cli.bulk.recipients import Rows
     from nexomailer_cli.cli.bulk_letter import Writing
     from nexomailer_cli.cli.bulk_options import BulkOptions
-    from nexomailer_cli.cli.bulk_report import Ending
-    from nexomailer_cli.cli.bulk_run import Ended
     from nexomailer_cli.cli.everywhere import Globals
     from nexomailer_cli.cli.output import Output
 
