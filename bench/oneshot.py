@@ -71,7 +71,7 @@ def main() -> None:
         raise SystemExit("there is nothing to measure yet; run bench/setup.sh")
     place.prepare()
     results = _measured(place, wanted.rounds)
-    (HERE / "RESULTS.md").write_text(results)
+    report.keep_before(HERE / "RESULTS.md", results)
     sys.stdout.write(results)
 
 
