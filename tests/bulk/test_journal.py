@@ -217,12 +217,17 @@ def test_a_damaged_journal_is_told(path: str) -> None:
         list(Journal(path).records())
 
 
+def filled(office: Office, pages: int) -> None:
+    """Let there be no more room than there is."""
+    office.journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
 def test_a_full_disk_stops_the_run_before_anything_ends_unrecorded(tmp_path: Path) -> None:
     office = Office(tmp_path, 20_000)
     pages = office.journal._connection.execute("PRAGMA page_count").fetchone()[0]
     office.time.at(
         office.time.now + 1.0,
-        lambda: office.journal._connection.execute(f"PRAGMA max_page_count = {pages}"),
+        lambda: filled(office, pages),
     )
     # Verdicts with long texts need more room than there is.
     from nexomailer_cli.smtp.reply import Reply
