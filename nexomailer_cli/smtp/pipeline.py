@@ -179,7 +179,7 @@ class Pipeline:
         # closes. To believe a refusal is safe: the content has no end yet.
         if reply.severity in (Severity.TRANSIENT, Severity.PERMANENT):
             self._unsent.clear()
-            self._abandon(Phase.CONTENT, reply)
+            transaction.abandon(Phase.CONTENT, reply)
             return
         raise ProtocolError(
             f"the server said “{reply}” without being asked",
@@ -191,9 +191,6 @@ class Pipeline:
     def _end_session(self, phase: Phase, reply: Reply) -> None:
         # RFC 5321 section 3.8: 421 may be the answer to anything, and nothing follows it.
         self._stop()
-        self._abandon(phase, reply)
-
-    def _abandon(self, phase: Phase, reply: Reply) -> None:
         self._current.abandon(phase, reply)
         if self._joined is not None:
             self._joined.abandon(Phase.MAIL, reply)

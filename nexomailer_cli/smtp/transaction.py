@@ -79,7 +79,7 @@ def obstacle(mail: Mail, extensions: Extensions) -> str:
 def needs_smtputf8(mail: Mail) -> bool:
     """Whether an envelope address or a header is not ASCII (RFC 6531 section 3.2)."""
     envelope = mail.envelope
-    if not all(address.isascii() for address in (envelope.sender, *envelope.recipients)):
+    if not (envelope.sender.isascii() and all(map(str.isascii, envelope.recipients))):
         return True
     if mail.content.isascii():
         return False
@@ -173,7 +173,8 @@ class Transaction:
         Raises ProtocolError for a reply that is no answer to the command, such as 250
         where only 354 makes sense: a client that takes it for one is out of step.
         """
-        step = STEPS[phase, reply.severity]
+        severity = reply.severity
+        step = STEPS[phase, severity]
         if step is Step.NONSENSE:
             raise ProtocolError(
                 f"the server answered {reply.code} to {phase.name}",
@@ -184,7 +185,7 @@ class Transaction:
         if phase is Phase.RCPT:
             self._recipients[self._answered] = reply
             self._answered += 1
-            self._accepted += reply.severity is Severity.POSITIVE
+            self._accepted += severity is Severity.POSITIVE
         if step in (Step.REFUSED, Step.ACCEPTED) and self._final is None:
             self._final = phase, reply
         return step
