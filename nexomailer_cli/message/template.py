@@ -84,6 +84,18 @@ class Template:
         self.variables = self._parsed()
         self.straight = straight(source, self._environment.globals.keys(), _escape(kind))
 
+    @property
+    def name(self) -> str:
+        """What messages call it: a file, or an option."""
+        return self._name
+
+    def line_of(self, name: str) -> int:
+        """Return the line on which a name seems to be used first."""
+        found = re.search(
+            rf"\{{[{{%](?:(?![%}}]\}}).)*?\b{re.escape(name)}\b", self.source, re.DOTALL
+        )
+        return self._line + (self.source.count("\n", 0, found.end()) if found else 0)
+
     def __repr__(self) -> str:
         return f"<Template {self._name}:{self._line}>"
 
@@ -207,14 +219,15 @@ def _fuel(source: str) -> int:
 
 def _unknown_name(place: str, name: str, values: Mapping[str, object]) -> TemplateError:
     message = f"{place}: there is no value called {name!r}"
-    close = _closest(name, values)
+    close = closest(name, values)
     if close:
         message += f"; did you mean {close!r}?"
     known = ", ".join(repr(name)[1:-1] for name in sorted(values)[:20])
     return TemplateError(message, hint=f"Known here: {known}." if known else "")
 
 
-def _closest(name: str, known: Iterable[str]) -> str:
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that somebody may have meant, or nothing."""
     from difflib import get_close_matches
 
     folded = {key.casefold().replace(" ", "_"): key for key in known}
