@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from nexomailer_cli.bulk.turns import Turns
 
 
-# Something is due that nobody takes: looked after again, but not all the time.
+# Something is possible that nobody has done: looked after again, but not all the time.
 LEAST_SECONDS = 0.05
+EARLY_SECONDS = 0.002
 
 
 class Watched(Protocol):
@@ -125,10 +126,11 @@ class Vigil:
     def _moment(self, now: float, due: float | None) -> float | None:
         """Return when something may be possible that is not now."""
         waits = [gate.wait(now) for gate in self._desk.line_up.gates.values()]
-        moments = [now + wait for wait in waits if 0 < wait < float("inf")]
+        # Event loops ring a little early, and then nothing is possible yet.
+        moments = [now + wait + EARLY_SECONDS for wait in waits if 0 < wait < float("inf")]
         # A row that is due is of no use before a gate is open.
-        if due is not None and 0 in waits:
-            moments.append(max(due, now + LEAST_SECONDS))
+        if 0 in waits:
+            moments.append(max(due or now, now + LEAST_SECONDS))
         return min(moments, default=None)
 
     def _ring(self) -> None:
