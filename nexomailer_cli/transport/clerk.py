@@ -40,7 +40,7 @@ class Clerk:
 
     def conclude(self, job: Job, dispositions: tuple[Disposition, ...]) -> None:
         """Take the end of a transaction."""
-        if len(dispositions) == 1 and dispositions[0].verdict is Verdict.ACCEPTED and not job.told:
+        if job.part is job.mail and all(each.verdict is Verdict.ACCEPTED for each in dispositions):
             self._home.joining.encourage()
             self._settle(job, dispositions)
             return

@@ -229,11 +229,13 @@ class Lane(Dialogue):
             self._flush()
         else:
             if self._is_trying:
-                self._conclude_trial(is_good=self._pipeline.may_join and not self._clerk.is_spoilt)
+                is_spoilt = self._clerk.is_spoilt or not self._pipeline.may_join
+                self._conclude_trial(is_good=not is_spoilt)
             self.pull()
 
     def _conclude_trial(self, *, is_good: bool) -> None:
         self._is_trying = False
+        self._clerk.is_spoilt = not is_good  # out of step, if not worse
         self._home.joining.conclude(is_good=is_good)
 
     # --- the end ---------------------------------------------------------------------------------
