@@ -13,7 +13,7 @@ from msgspec import Struct
 from nexomailer_cli.bulk.identity import RowsDigest
 from nexomailer_cli.bulk.state import Entry
 from nexomailer_cli.bulk.suppression import Duplicates, Suppression
-from nexomailer_cli.errors import MessageError, Problem
+from nexomailer_cli.errors import NexomailerError, Problem
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Examination:
         try:
             problems = self._letter.check(row)
             recipients = self._letter.recipients(row) if not problems else ()
-        except MessageError as error:
+        except NexomailerError as error:
             problems, recipients = (self._problem(row, str(error)),), ()
         if problems:
             self._complain(problems)

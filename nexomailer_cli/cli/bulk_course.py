@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,7 +28,7 @@ from nexomailer_cli.errors import UsageError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nexomailer_cli.bulk.examination import Examination
     from nexomailer_cli.bulk.job import Job
@@ -87,13 +87,13 @@ class Whole:
 
     def _prepare(self, journal: Journal) -> int:
         """Begin the journal or see that it is this run's; return how many rows are now unknown."""
-        examination = self._written.examination(self._options)
+        examination = self._written.examination()
         if journal.has_rows:
             self._compare(journal, examination)
         else:
             journal.begin(
                 examination.entries(),
-                lambda: self._facts(examination) | {"secret": new_secret()},
+                lambda: self._facts(examination) | self._identity(),
             )
             tell_examined(examination, self._output)
         lost = journal.recover()
@@ -103,6 +103,10 @@ class Whole:
         if self._options.resend_unknown:
             journal.reopen(State.UNKNOWN, self._plan.first, self._plan.last)
         return lost
+
+    def _identity(self) -> dict[str, str]:
+        """Return what the Message-IDs of a new run follow from."""
+        return {"secret": new_secret(), "domain": self._written.sender().rpartition("@")[2]}
 
     def _facts(self, examination: Examination) -> dict[str, str]:
         """Return what makes the run this one; raise MessageError if rows are wrong."""
@@ -133,7 +137,7 @@ class Whole:
         if changed == ["message"]:
             journal.note(**facts)
         else:
-            again = self._written.examination(self._options)
+            again = self._written.examination()
             journal.adopt(again.entries(), lambda: self._facts(again))
 
     def _ask(self, counts: Mapping[State, int], due: int) -> None:
@@ -152,7 +156,8 @@ class Whole:
             )
         if self._options.yes:
             return
-        output.note(self._written.sample())
+        first = next(iter(self._written.rows))
+        output.note(self._written.sample(first))
         self._confirm(f"Send {due} messages?", "--yes")
 
     def _least_seconds(self, due: int) -> float:
@@ -176,20 +181,16 @@ class Whole:
                 plan=self._plan,
                 rows=self._written.rows,
                 journal=journal,
-                write=self._writer(journal.facts["secret"]),
-                sender=self._written.sender,
+                write=self._writer(journal.facts),
+                sender=self._written.sender(),
                 view=seen,
                 output=self._output,
             )
         )
 
-    def _writer(self, secret: str) -> Any:
-        written = self._written
-
-        def write(job: Job) -> Mail:
-            return written.mail(job.row, secret, job.key, job.began)
-
-        return write
+    def _writer(self, facts: Mapping[str, str]) -> Callable[[Job], Mail]:
+        written, identity = self._written, (facts["secret"], facts["domain"])
+        return lambda job: written.mail(job.row, job.key, job.began, identity)
 
     def _report(self, journal: Journal, ended: Ended) -> int:
         signals.ignore()

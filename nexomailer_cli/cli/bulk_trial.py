@@ -32,7 +32,7 @@ def dry_run(written: Writing, plan: Plan, options: BulkOptions, output: Output) 
     from nexomailer_cli.cli.bulk_report import Ending, as_json
     from nexomailer_cli.cli.bulking import refuse
 
-    examination = written.examination(options)
+    examination = written.examination()
     kept = {entry.number: entry for entry in examination.entries() if not entry.skipped}
     refuse(examination)
     folder = _folder(options.output)
@@ -76,7 +76,8 @@ def _put(
 def _mail(written: Writing, row: Row, key: str) -> Mail:
     import time
 
-    return written.mail(row, TRIAL, key, int(time.time()))
+    domain = written.sender().rpartition("@")[2]
+    return written.mail(row, key, int(time.time()), (TRIAL, domain))
 
 
 def send_one(written: Writing, config: Config, options: BulkOptions, output: Output) -> int:

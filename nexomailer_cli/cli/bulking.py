@@ -35,7 +35,7 @@ def perform(options: BulkOptions, everywhere: Globals) -> int:
 
 def _perform(options: BulkOptions, everywhere: Globals) -> int:
     from nexomailer_cli.bulk.recipients import open_rows
-    from nexomailer_cli.cli.bulk_letter import writing
+    from nexomailer_cli.cli.bulk_letter import Writing
     from nexomailer_cli.cli.bulk_plan import plan_of
 
     config = _configuration(options, everywhere)
@@ -44,7 +44,7 @@ def _perform(options: BulkOptions, everywhere: Globals) -> int:
     with open_rows(
         options.input, delimiter=options.delimiter or "", encoding=options.encoding or ""
     ) as rows:
-        written = writing(options, defaults, rows)
+        written = Writing(options, defaults, rows)
         if options.check:
             return _check(written, options, everywhere.output)
         if options.dry_run or options.test_to is not None:
@@ -74,7 +74,7 @@ def _check(written: Writing, options: BulkOptions, output: Output) -> int:
     """Examine everything, and say what there is."""
     from nexomailer_cli.cli.bulk_report import Ending, as_json
 
-    examination = written.examination(options)
+    examination = written.examination()
     for _ in examination.entries():
         pass
     refuse(examination)
