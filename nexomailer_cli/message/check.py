@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from nexomailer_cli.errors import MessageError
@@ -110,7 +111,7 @@ def _fields(content: bytes) -> list[tuple[bytes, bytes]]:
         _refuse("its header holds a control character")
     fields: list[tuple[bytes, bytes]] = _FIELD.findall(head)
     # Nothing may stand between the fields: their lengths add up to the whole.
-    if not fields or sum([len(name) + len(value) + 1 for name, value in fields]) != len(head):
+    if not fields or len(fields) + sum(map(len, chain.from_iterable(fields))) != len(head):
         _refuse("its header is not well-formed")
     if b"=?" in head:
         _check_encoded_words(head)

@@ -109,7 +109,7 @@ def _attempt(
 def _in_tags(template: Straight) -> set[_Place]:
     before = ""
     found: set[_Place] = set()
-    holes = {hole.index: hole for hole in template.holes}
+    holes = {hole.at: hole for hole in template.holes}
     for index, piece in enumerate(template.pieces):
         hole = holes.get(index)
         if hole is not None and _IN_TAG.search(before):

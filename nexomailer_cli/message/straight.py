@@ -7,7 +7,7 @@ is what minijinja makes of the same; whatever would be different, or an error, i
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -23,10 +23,10 @@ _OTHER_TAG: Final = re.compile(r"\{[{%#]")
 _CONSTANTS: Final = {"true", "false", "none", "True", "False", "None", "not"}
 
 
-class Hole(Struct, frozen=True):
-    """A place for the value of `name`, or for a member of it; `index` is its piece."""
+class Hole(NamedTuple):
+    """A place for the value of `name`, or for a member of it; `at` is the number of its piece."""
 
-    index: int
+    at: int
     name: str
     member: str | None
 
@@ -42,14 +42,14 @@ class Straight(Struct, frozen=True):
         """Return the text; None if a value is missing or no text and no whole number."""
         pieces, escape = self.pieces.copy(), self.escape
         try:
-            for hole in self.holes:
-                value = values[hole.name]
-                if hole.member is not None:
-                    value = value[hole.member]  # type: ignore[index]
+            for index, name, member in self.holes:
+                value = values[name]
+                if member is not None:
+                    value = value[member]  # type: ignore[index]
                 if type(value) is str:
-                    pieces[hole.index] = value if escape is None else escape(value)
+                    pieces[index] = value if escape is None else escape(value)
                 elif type(value) is int:
-                    pieces[hole.index] = str(value)
+                    pieces[index] = str(value)
                 else:
                     return None
         except (KeyError, TypeError):
@@ -60,7 +60,7 @@ class Straight(Struct, frozen=True):
         """Return the text with the given marks in its holes as they are."""
         pieces = self.pieces.copy()
         for hole, mark in zip(self.holes, marks, strict=True):
-            pieces[hole.index] = mark
+            pieces[hole.at] = mark
         return "".join(pieces)
 
 

@@ -52,7 +52,8 @@ def test_filling_gives_what_rendering_gives(
 def test_a_missing_member_is_told_as_by_the_language() -> None:
     template = Template('{{ row["x"] }}', name="t")
     assert template.straight is not None
-    for values in ({"row": {}}, {"row": "text"}, {"row": 7}, {}):
+    rows: tuple[dict[str, object], ...] = ({"row": {}}, {"row": "text"}, {"row": 7}, {})
+    for values in rows:
         with pytest.raises(TemplateError, match=r"^t:1: "):
             template.render(values)
 
