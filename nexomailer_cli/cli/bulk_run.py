@@ -20,7 +20,7 @@ from nexomailer_cli.cli import signals
 from nexomailer_cli.cli.bulk_display import View
 from nexomailer_cli.cli.bulk_plan import Plan, line_up, with_connections
 from nexomailer_cli.core import Surroundings, Wishes, chosen, open_pools
-from nexomailer_cli.transport.base import Event, Said, Withheld
+from nexomailer_cli.transport.base import Event, Said, Withheld, unobserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,8 @@ def _around(output: Output) -> Surroundings:
         prompt=terminal_prompt(),
         warn=output.warn,
         blocking=signals.interruptible,
-        observer=_Listener(output),
+        # Nobody is told of every line who has not asked: they are ten for each message.
+        observer=_Listener(output) if output.verbose else unobserved,
     )
 
 
