@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check fix storm bench test-servers clean
+.PHONY: demo test check fix storm bench bench-compose test-servers clean
 
 demo: .venv/.installed  ## send a message through the whole engine to the embedded sandbox
 	$(BIN)/nexomailer send --sandbox --verbose \
@@ -33,6 +33,9 @@ storm: .venv/.installed  ## kill bulk runs at random instants: nothing twice, no
 
 bench: .venv/.installed  ## times next to msmtp, swaks, curl and nodemailer; see bench/README.md
 	$(BIN)/python bench/oneshot.py
+
+bench-compose: .venv/.installed  ## messages a second that are made of a letter and rows
+	$(BIN)/python bench/compose.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

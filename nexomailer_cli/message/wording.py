@@ -144,6 +144,10 @@ def _bodies(wording: Wording, file: TemplateFile | None) -> tuple[Template | Non
     given = [option for option, source in options.items() if source is not None]
     if file is not None and given:
         raise MessageError(f"a template file and {given[0]} do not go together")
+    if file is None and not (given or wording.attach):
+        raise MessageError(
+            "there is no body", hint="Give --text, --html, --markdown or --template."
+        )
     if wording.markdown is not None and len(given) > 1:
         raise MessageError(f"{given[0]} and --markdown do not go together")
     if file is not None:

@@ -266,6 +266,7 @@ def test_options_come_before_the_template() -> None:
         ({"markdown": "x", "html": "x"}, "--html and --markdown do not go together"),
         ({"template": ("Subject: a\nSubject: b\n\nx", "t.txt")}, "Subject: given more than once"),
         ({"text": "{{"}, "--text:1: "),
+        ({"subject": "x"}, "there is no body"),
         ({"text": "x", "headers": (("Bcc", "x"),)}, "Bcc: not to be set as a header"),
         ({"text": "x", "to": ("nobody",)}, "To: not an address"),
         ({"text": "x", "sender": "a@x.test, b@x.test"}, "From names more"),
