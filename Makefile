@@ -33,6 +33,7 @@ storm: .venv/.installed  ## kill bulk runs at random instants: nothing twice, no
 
 bench: .venv/.installed  ## times next to msmtp, swaks, curl and nodemailer; see bench/README.md
 	$(BIN)/python bench/oneshot.py
+	$(BIN)/python bench/bulk.py --no-setup --million
 
 bench-compose: .venv/.installed  ## messages a second that are made of a letter and rows
 	$(BIN)/python bench/compose.py

@@ -46,6 +46,9 @@ OPTIONS = [
 def test_the_commands_are_those_of_the_contract() -> None:
     assert [" ".join(words) for words, _ in ALL] == [
         "send",
+        "bulk",
+        "journal status",
+        "journal rows",
         "sandbox",
         "config check",
         "config show",
@@ -105,3 +108,4 @@ def test_the_two_commands_are_what_ci_runs() -> None:
     for command in ("make demo", "make test"):
         assert command in README
         assert f"\n{command}\n" in script
+    assert "\nmake storm\n" in script

@@ -152,3 +152,44 @@ def explained(error: sqlite3.Error, path: str) -> InputError | OutputError:
         hint="Name another file with --journal. A damaged journal no longer says who got the"
         " message.",
     )
+
+
+class Transaction:
+    """One transaction: committed at the end of a `with` block, or not at all.
+
+    With `is_synced` it is on disk then, together with all that was committed before.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: str, *, is_synced: bool = False
+    ) -> None:
+        self._connection = connection
+        self._path = path
+        self._is_synced = is_synced
+
+    def __enter__(self) -> sqlite3.Connection:
+        if self._is_synced:
+            self._connection.execute("PRAGMA synchronous = FULL")
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, _traceback: object) -> None:
+        import sqlite3
+
+        try:
+            if error is None:
+                self._connection.commit()
+        except sqlite3.Error as failed:
+            error = failed
+        if error is not None:
+            self._give_up()
+        if self._is_synced and error is None:
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+        if isinstance(error, sqlite3.Error):
+            raise explained(error, self._path) from error
+
+    def _give_up(self) -> None:
+        import contextlib
+        import sqlite3
+
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.rollback()

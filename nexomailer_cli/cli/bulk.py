@@ -12,7 +12,7 @@ Many = list[str] | None
 
 def bulk(
     context: typer.Context,
-    source: Annotated[
+    file: Annotated[
         str,
         typer.Argument(metavar="INPUT", help="Rows: .csv, .tsv, .jsonl, or - for standard input."),
     ],
@@ -171,52 +171,9 @@ def bulk(
     Everything is checked before the first message. What is attempted and what becomes of it
     is kept in a journal: the same command again continues, and sends nobody a second copy.
     """
-    from nexomailer_cli.cli.bulk_options import BulkOptions
+    given = locals()
+    from nexomailer_cli.cli.bulk_options import options_of
     from nexomailer_cli.cli.bulking import perform
 
-    options = BulkOptions(
-        input=source,
-        template=template,
-        sender=sender,
-        to=tuple(to or ()),
-        cc=tuple(cc or ()),
-        bcc=tuple(bcc or ()),
-        reply_to=tuple(reply_to or ()),
-        subject=subject,
-        text=text,
-        html=html,
-        markdown=markdown,
-        attach=tuple(attach or ()),
-        attach_root=attach_root,
-        header=tuple(header or ()),
-        list_unsubscribe=tuple(list_unsubscribe or ()),
-        envelope_from=envelope_from,
-        delimiter=delimiter,
-        encoding=encoding,
-        key=key,
-        dedupe=dedupe,
-        suppress=tuple(suppress or ()),
-        check=check,
-        dry_run=dry_run,
-        output=output,
-        test_to=test_to,
-        row=row,
-        yes=yes,
-        limit=limit,
-        offset=offset,
-        connections=connections,
-        rate=tuple(rate or ()),
-        max_errors=max_errors,
-        retry_for=retry_for,
-        provider=provider,
-        failover=not no_failover,
-        journal=journal,
-        durable=durable,
-        accept_changes=accept_changes,
-        retry_failed=retry_failed,
-        resend_unknown=resend_unknown,
-        report=report,
-        as_json=as_json,
-    )
     everywhere = settle(context, Globals(config, verbose, quiet, no_color, debug))
-    raise typer.Exit(perform(options, everywhere))
+    raise typer.Exit(perform(options_of(given), everywhere))

@@ -116,7 +116,7 @@ class Whole:
             "message": self._written.digest,
             "input": examination.digest,
             "mapping": digest((options.key or "",)),
-            "path": options.input,
+            "path": options.file,
             "delimiter": options.delimiter or "",
             "encoding": options.encoding or "",
         }

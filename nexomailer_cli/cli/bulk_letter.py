@@ -97,7 +97,7 @@ def _moment(began: int) -> datetime:
 
 
 def _table(options: BulkOptions, rows: Rows) -> Table:
-    beside = Path() if options.input == "-" else Path(options.input).parent
+    beside = Path() if options.file == "-" else Path(options.file).parent
     root = beside if options.attach_root is None else Path(options.attach_root)
     return Table(
         name=rows.name,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class BulkOptions(Struct, frozen=True, kw_only=True):
     """The options of `bulk`. A tuple is an option that may be repeated."""
 
-    input: str
+    file: str
     template: str | None = None
     sender: str | None = None
     to: tuple[str, ...] = ()
@@ -42,7 +47,7 @@ class BulkOptions(Struct, frozen=True, kw_only=True):
     max_errors: str | None = None
     retry_for: str | None = None
     provider: str | None = None
-    failover: bool = True
+    no_failover: bool = False
     journal: str | None = None
     durable: bool = False
     accept_changes: bool = False
@@ -56,4 +61,14 @@ class BulkOptions(Struct, frozen=True, kw_only=True):
         """Where the run's journal is."""
         if self.journal is not None:
             return self.journal
-        return "stdin.journal" if self.input == "-" else f"{self.input}.journal"
+        return "stdin.journal" if self.file == "-" else f"{self.file}.journal"
+
+
+def options_of(given: Mapping[str, Any]) -> BulkOptions:
+    """Return the options out of the arguments of the command; what was not repeated is empty."""
+    values: dict[str, Any] = {}
+    for name in BulkOptions.__struct_fields__:
+        value = given[name]
+        if value is not None:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return BulkOptions(**values)

@@ -77,7 +77,7 @@ async def _run(work: Work) -> tuple[Desk, bool]:
     clock = Clock()
     turns = LoopTurns(clock)
     options = work.options
-    wishes = Wishes(sender=work.sender, provider=options.provider, failover=options.failover)
+    wishes = Wishes(sender=work.sender, provider=options.provider, failover=not options.no_failover)
     config = with_connections(work.config, options.connections)
     providers = chosen(config, wishes, os.environ)
     gates = line_up(providers, config, work.plan, work.journal, SystemRandom())

@@ -95,7 +95,7 @@ def send_one(written: Writing, config: Config, options: BulkOptions, output: Out
         mail, envelope=msgspec.structs.replace(mail.envelope, recipients=(recipient,))
     )
     wishes = Wishes(
-        sender=mail.envelope.sender, provider=options.provider, failover=options.failover
+        sender=mail.envelope.sender, provider=options.provider, failover=not options.no_failover
     )
     outcome, was_interrupted = deliver(config, mail, wishes, output)
     explain(outcome, output)

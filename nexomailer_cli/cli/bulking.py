@@ -42,7 +42,7 @@ def _perform(options: BulkOptions, everywhere: Globals) -> int:
     defaults = config.defaults if config else Defaults()
     plan = plan_of(options, defaults)
     with open_rows(
-        options.input, delimiter=options.delimiter or "", encoding=options.encoding or ""
+        options.file, delimiter=options.delimiter or "", encoding=options.encoding or ""
     ) as rows:
         written = Writing(options, defaults, rows)
         if options.check:
