@@ -27,8 +27,10 @@ class Desk(Protocol):
     def take(self, provider: str) -> Mail | None:
         """Return the next mail for this provider.
 
-        With `None` there is nothing now, and the pool does not ask again by itself before
-        `Pool.wake`, except after a mail that it settles or puts back.
+        With `None` there is nothing now. The pool asks again by itself after each mail that it
+        settles or puts back, after a while where no connection was of use; anything else
+        that makes mail ready is told to it with `Pool.wake`. A pool that is off puts a mail
+        back at once.
         """
         ...
 

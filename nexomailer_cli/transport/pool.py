@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 # How long a server that refused one more connection is left in peace with those it has.
 CONTENT_SECONDS = 60.0
+# Between two tries to open the only connection: doubled each time, until one is of use.
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 30.0
 _LOST = TransportError("the session was lost", phase=Phase.MAIL, reason="closed")
 
 
@@ -53,7 +56,8 @@ class Pool:
         self._ceiling = limits.connections
         self._content_until = 0.0
         self._off: TransportError | None = None
-        self._is_resting = True  # until somebody wakes us
+        self._failures = 0  # connections in a row that were of no use
+        self._pause: asyncio.TimerHandle | None = None
         self._is_stopping = False
         self._is_growing = False
         self._is_asked_for_terms = False
@@ -76,7 +80,6 @@ class Pool:
 
     def wake(self) -> None:
         """Ask the desk for mail, with every connection that has nothing to do."""
-        self._is_resting = False
         for lane in tuple(self._idle):
             if lane not in self._idle:
                 continue  # one before it has ended the run
@@ -85,6 +88,7 @@ class Pool:
             if lane in self._idle:
                 return  # there is nothing for the others either
         self._grow()
+        self._decline()
 
     async def aclose(self, *, drain: bool) -> None:
         """Part from the server.
@@ -93,6 +97,7 @@ class Pool:
         back, or unknown where their end had gone out. May be called again while it waits.
         """
         self._is_stopping = True
+        self._end_pause()
         for opening in self._openings:
             opening.cancel()
         self._put_back(TransportError("the run was stopped", phase=Phase.MAIL, reason="stopped"))
@@ -140,9 +145,12 @@ class Pool:
         await lane.aclose()
         self._lanes.discard(lane)
         self._sent += lane.served
-        if lane.has_failed and lane.served == 0:
-            self._be_content()  # as good as a refused connection: the next would fare no better
+        if lane.served > 0:
+            self._failures = 0
+        elif lane.has_failed:
+            self._be_content()  # as good as a refused connection
         self._grow()
+        self._decline()
 
     # --- opening ---------------------------------------------------------------------------------
 
@@ -152,7 +160,9 @@ class Pool:
         return (
             lanes + openings < self._ceiling
             and openings < max(1, lanes)
-            and not (self._is_resting or self._is_stopping or self._off is not None)
+            and self._pause is None
+            and self._off is None
+            and not self._is_stopping
         )
 
     def _grow(self) -> None:
@@ -177,6 +187,15 @@ class Pool:
             self._idle.pop().pull()
         if not (self._lanes or self._openings):
             self._put_back(self._off or error, tls_version, elapsed)
+
+    def _decline(self) -> None:
+        """Tell a desk that asks for mail to be sent what keeps it from that."""
+        if self._off is None or self._is_stopping or self._lanes or self._openings:
+            return
+        mail = self.desk.take(self.account.name)
+        if mail is not None:
+            self._waiting.append(mail)
+            self._put_back(self._off)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -232,12 +251,20 @@ class Pool:
         self._serve(error, tls_version, elapsed)
 
     def _be_content(self) -> None:
-        """Open no more connections: for a while where there are some, else until we are woken."""
+        """Open no more connections for a while: the next one would fare no better."""
         if self._lanes:
             self._ceiling = len(self._lanes)
             self._content_until = self._now() + CONTENT_SECONDS
-        else:
-            self._is_resting = True
+        elif self._pause is None and not self._is_stopping:
+            seconds = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
+            self._failures += 1
+            self._pause = asyncio.get_running_loop().call_later(seconds, self._end_pause)
+
+    def _end_pause(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self._grow()
 
     def _put_back(self, error: TransportError, tls_version: str = "", elapsed: float = 0.0) -> None:
         failure = self.account.failure_of(error)

@@ -451,9 +451,10 @@ async def test_one_connection_is_enough_for_one_mail_at_a_time() -> None:
         ((*greeting(), Close()), Scope.SESSION),
     ],
 )
-async def test_a_refused_connection_is_told_once_and_not_tried_again_unasked(
-    script: Script, scope: Scope
+async def test_a_refused_connection_is_told_and_the_next_one_takes_longer_each_time(
+    script: Script, scope: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pool_module, "FIRST_PAUSE", 0.02)
     async with scripted(script) as peer:
         desk = CountingDesk(mails(3))
         pool = pool_at(peer, desk)
@@ -461,13 +462,14 @@ async def test_a_refused_connection_is_told_once_and_not_tried_again_unasked(
         await desk.until(lambda: len(desk.back) == 1)
         for _ in range(20):
             await asyncio.sleep(0)
-        assert peer.connections == 1
         pool.wake()
-        await desk.until(lambda: len(desk.back) == 2)
-        assert peer.connections == 2
+        assert (peer.connections, pool.state.opening) == (1, 0)
+        began = asyncio.get_running_loop().time()
+        await desk.until(lambda: len(desk.back) == 3)
+        assert asyncio.get_running_loop().time() - began > 0.05
+        assert peer.connections == 3
         await pool.aclose(drain=True)
     assert {each.failure.scope for each in desk.back} == {scope}
-    assert len(desk.todo) == 1
 
 
 async def test_a_server_that_wants_no_more_connections_is_served_by_those_it_has() -> None:
@@ -529,8 +531,10 @@ async def test_a_refused_password_is_tried_once() -> None:
         await pool.aclose(drain=True)
     assert pool.state.is_off
     assert peer.connections == 1
-    [back] = desk.back
-    assert back.failure == Failure(Scope.PROVIDER, is_transient=False, is_unanswered=True)
+    assert len(desk.back) == 2  # one for the attempt, and one that was asked for afterwards
+    assert {each.failure for each in desk.back} == {
+        Failure(Scope.PROVIDER, is_transient=False, is_unanswered=True)
+    }
 
 
 async def test_a_server_that_wants_a_sign_in_is_asked_once() -> None:
@@ -545,7 +549,10 @@ async def test_a_server_that_wants_a_sign_in_is_asked_once() -> None:
         await pool.aclose(drain=True)
     assert pool.state.is_off
     assert peer.connections == 1
-    assert len(desk.back) == 1
+    assert len(desk.back) == 2
+    assert {each.failure for each in desk.back} == {
+        Failure(Scope.PROVIDER, is_transient=False, is_unanswered=True)
+    }
 
 
 async def test_a_secret_that_cannot_be_had_is_the_providers_failure() -> None:
