@@ -146,7 +146,8 @@ class JsonLines:
         self._lines: list[bytes] = []
 
     def __call__(self, event: Event) -> None:
-        """Write an event, soon."""
+        """Write an event, soon; what somebody may want to act on is told as well."""
+        tell(event, self._output)
         self._lines.append(msgspec.json.encode({"schema": SCHEMA, **event_json(event)}))
 
     def tick(self, desk: Desk, pools: dict[str, PoolState]) -> None:
