@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.bulk.journal import Journal, Spending
     from nexomailer_cli.bulk.schedule import LineUp
     from nexomailer_cli.bulk.turns import Turns
+    from nexomailer_cli.errors import NexomailerError
 
 LAZY_SECONDS = 0.05  # how long a verdict may be in memory only
 LONG_PERIOD = 60.0  # seconds; what was taken of shorter rates is not worth remembering
@@ -32,8 +33,8 @@ class Ledger:
     def __init__(
         self, journal: Journal, line_up: LineUp, turns: Turns, clock: Callable[[], float]
     ) -> None:
-        self.failure: OutputError | None = None
-        self.on_failure: Callable[[OutputError], None] = lambda _error: None
+        self.failure: NexomailerError | None = None
+        self.on_failure: Callable[[NexomailerError], None] = lambda _error: None
         self._journal = journal
         self._line_up = line_up
         self._turns = turns
@@ -73,11 +74,15 @@ class Ledger:
                 (intent for intent, _ in waiting.values()), verdicts, self._spending()
             )
         except OutputError as error:
-            self.failure = error
-            self.on_failure(error)
+            self.give_up(error)
             return
         for _, go in waiting.values():
             go()
+
+    def give_up(self, error: NexomailerError) -> None:
+        """Record nothing more, and let nobody go on."""
+        self.failure = error
+        self.on_failure(error)
 
     def close(self, *, in_flight: int) -> None:
         """Commit what is left; with nothing in flight, that the rest was not sent."""

@@ -85,6 +85,13 @@ class Queue:
         if len(self._later) < MAX_WAITING:
             heapq.heappush(self._later, (due, job.number, job))
 
+    def look_ahead(self) -> None:
+        """See whether there is a next row, so that nobody waits for a rate to send nothing."""
+        if not self._front:
+            job = self._scan()
+            if job is not None:
+                self._front.append(job)
+
     @property
     def is_dry(self) -> bool:
         """Whether the pass is over and nothing waits."""

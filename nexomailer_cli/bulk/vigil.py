@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from nexomailer_cli.bulk.events import Stopping
+from nexomailer_cli.errors import NexomailerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +98,11 @@ class Vigil:
             return False
         if self._desk.line_up.is_hopeless(now, self.progress + self._course.patience):
             self.stop("no provider can be used")
+            return False
+        try:
+            self._queue.look_ahead()
+        except NexomailerError as error:
+            self._ledger.give_up(error)
             return False
         if self._queue.is_scanning:
             self._turns.soon(self._turns.wake)

@@ -118,23 +118,20 @@ class Screen:
         self._live.stop()
 
     def _shown(self, desk: Desk, pools: dict[str, PoolState]) -> Any:
-        from rich.console import Group
         from rich.progress_bar import ProgressBar
+        from rich.table import Table
         from rich.text import Text
 
         now = time.time()
         done = desk.tally.rows.total()
-        lines: list[Any] = [
-            ProgressBar(total=max(1, self._total), completed=done, width=60),
-            Text(self._progress.line(desk)),
-        ]
+        shown = Table.grid()
+        shown.add_row(ProgressBar(total=max(1, self._total), completed=done, width=60))
+        shown.add_row(Text(self._progress.line(desk)))
         for name, pool in pools.items():
             state = desk.line_up.gates[name].state(now)
-            open_now = pool.busy + pool.idle
-            lines.append(
-                Text(f"{name}: {state}; {open_now} connections, {pool.busy} busy, {pool.sent} sent")
-            )
-        return Group(*lines)
+            there = f"{pool.busy + pool.idle} connections, {pool.busy} busy, {pool.sent} sent"
+            shown.add_row(Text(f"{name}: {state}; {there}"))
+        return shown
 
 
 class JsonLines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -81,7 +82,7 @@ class Writing:
 
     def sample(self, row: Row) -> str:
         """Return the beginning of a row's message, harmless, to be looked at."""
-        mail = self.mail(row, "sample", 0, ("sample", "sample.invalid"))
+        mail = self.mail(row, "sample", int(time.time()), ("sample", "sample.invalid"))
         lines = mail.content.decode("utf-8", "replace").split("\r\n")
         return "\n".join(f"  | {printable(line)}" for line in lines[:SAMPLE_LINES])
 

@@ -168,6 +168,13 @@ def test_what_a_rate_has_taken_is_remembered_by_the_journal(tmp_path: Path) -> N
     assert sum(count for _, count in kept) >= 7
 
 
+def test_nobody_waits_for_a_rate_when_there_is_nothing_left_to_send(tmp_path: Path) -> None:
+    office = Office(tmp_path, 10, rates="10/h")
+    office.run()
+    assert all_are(office, State.ACCEPTED)
+    assert office.seconds < 60
+
+
 def test_without_any_provider_the_run_ends_and_nothing_is_lost(tmp_path: Path) -> None:
     office = Office(tmp_path, 5, patience=600)
     office.pool.answer = lambda _address, _tries: Scope.PROVIDER
