@@ -87,6 +87,7 @@ class Queue:
 
     def look_ahead(self) -> None:
         """See whether there is a next row, so that nobody waits for a rate to send nothing."""
+        self.is_scanning = False
         if not self._front:
             job = self._scan()
             if job is not None:
@@ -124,6 +125,7 @@ class Queue:
             yield row, standing
 
     def _scan(self) -> Job | None:
+        self.is_scanning = False
         if self._pass is None:
             return None
         for count, (row, standing) in enumerate(self._pass):
