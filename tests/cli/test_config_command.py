@@ -177,7 +177,7 @@ def test_defaults_and_presets_are_filled_in(capfd: pytest.CaptureFixture[str]) -
         "allow_plaintext_auth": False,
         "pool": True,
         "max_connections": 5,
-        "max_messages": 100,
+        "max_messages": 5000,
         "idle_timeout": "30s",
         "joined": "auto",
         "connection_timeout": "30s",
