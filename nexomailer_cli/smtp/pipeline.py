@@ -163,10 +163,14 @@ class Pipeline:
         phase = self._expected.popleft()
         if reply.code == 421:
             self._end_session(phase, reply)
+        elif phase is Phase.END:
+            self._finish(reply)
         elif phase is Phase.RSET:
             self.may_join = self.may_join and reply.severity is Severity.POSITIVE
         else:
-            self._advance(phase, reply)
+            step = self._current.receive(phase, reply)
+            if not self._expected:
+                self._go_on(phase, step)
         return phase
 
     def _take_unasked(self, reply: Reply) -> None:
@@ -195,22 +199,13 @@ class Pipeline:
         if self._joined is not None:
             self._joined.abandon(Phase.MAIL, reply)
 
-    def _advance(self, phase: Phase, reply: Reply) -> None:
-        transaction = self._current
-        if phase is Phase.END and transaction.is_refused:
-            step = Step.REFUSED  # the answer to a lone dot or an unwanted chunk
-        else:
-            step = transaction.receive(phase, reply)
-        if phase is Phase.END:
-            self._finish(step)
-        elif not self._expected:
-            self._go_on(phase, step)
-
-    def _finish(self, step: Step) -> None:
+    def _finish(self, reply: Reply) -> None:
         """End a transaction: the answer to its content is the last one. The joined one begins."""
-        self._current.is_done = True
-        if step is Step.ACCEPTED:
+        transaction = self._current
+        # After a refusal it is the answer to a lone dot or to an unwanted chunk.
+        if not transaction.is_refused and transaction.receive(Phase.END, reply) is Step.ACCEPTED:
             self._needs_reset = False
+        transaction.is_done = True
         if self._joined is not None:
             self._begin(self._joined, hold=True)
             self._joined = None

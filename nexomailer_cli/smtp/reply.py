@@ -66,6 +66,8 @@ class Reply(Struct, frozen=True):
     @property
     def text(self) -> str:
         """The words of the reply in one line."""
+        if len(self.lines) == 1:
+            return self.lines[0]
         return " ".join(line for line in self.lines if line)
 
     def __str__(self) -> str:
@@ -147,6 +149,8 @@ def parse_reply(code: int, lines: tuple[str, ...]) -> Reply:
     if match is None or int(match[1][0]) != code // 100:
         return Reply(code, "", lines)
     enhanced = match[1]
+    if len(lines) == 1:
+        return Reply(code, enhanced, (lines[0][match.end() :],))
     return Reply(code, enhanced, tuple(_without(line, enhanced) for line in lines))
 
 

@@ -95,20 +95,24 @@ class Account(Struct, frozen=True, kw_only=True):
         error: TransportError | None = None,
     ) -> Attempt:
         """Sum up one try, by the disposition that needs most explaining."""
-        worst = next((each for each in dispositions if each.failure), dispositions[0])
-        unknown = next((each for each in dispositions if each.verdict is Verdict.UNKNOWN), worst)
+        shown = dispositions[0] if len(dispositions) == 1 else _most_telling(dispositions)
         return Attempt(
             provider=self.name,
             host=self.host,
             port=self.port,
             tls=tls,
-            phase=unknown.phase,
+            phase=shown.phase,
             status=summary(dispositions),
             elapsed=elapsed,
-            reply=unknown.reply,
-            reason=unknown.reason,
-            text=_words(unknown, error),
+            reply=shown.reply,
+            reason=shown.reason,
+            text=_words(shown, error),
         )
+
+
+def _most_telling(dispositions: tuple[Disposition, ...]) -> Disposition:
+    worst = next((each for each in dispositions if each.failure), dispositions[0])
+    return next((each for each in dispositions if each.verdict is Verdict.UNKNOWN), worst)
 
 
 def shuts_out(disposition: Disposition) -> bool:

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import TransportError
-from nexomailer_cli.smtp.outcome import Disposition, Outcome, Phase, Verdict
+from nexomailer_cli.smtp.outcome import Disposition, Outcome, Phase, Status, Verdict, summary
 from nexomailer_cli.transport.account import shuts_out
 from nexomailer_cli.transport.batch import again, complete
 from nexomailer_cli.transport.job import blameless
@@ -40,7 +40,7 @@ class Clerk:
 
     def conclude(self, job: Job, dispositions: tuple[Disposition, ...]) -> None:
         """Take the end of a transaction."""
-        if job.part is job.mail and all(each.verdict is Verdict.ACCEPTED for each in dispositions):
+        if job.part is job.mail and summary(dispositions) is Status.ACCEPTED:
             self._home.joining.encourage()
             self._settle(job, dispositions)
             return
@@ -82,10 +82,10 @@ class Clerk:
         dispositions: tuple[Disposition, ...],
         error: TransportError | None = None,
     ) -> None:
-        elapsed = self._now() - job.began
         failure = blameless(dispositions)
-        if any(each.verdict is not Verdict.DEFERRED for each in dispositions):
+        if error is not None and any(each.verdict is not Verdict.DEFERRED for each in dispositions):
             error = None  # somebody has an answer, or nobody knows
+        elapsed = self._now() - job.began
         attempt = self._account.attempt(
             dispositions, tls=self._tls_version, elapsed=elapsed, error=error
         )

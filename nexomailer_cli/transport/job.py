@@ -86,10 +86,10 @@ class Job(Struct):
 
 def blameless(dispositions: tuple[Disposition, ...]) -> Failure | None:
     """Return what failed, if it was not the mail: nobody has it, and nobody answered about it."""
-    failures = [each.failure for each in dispositions]
-    if any(failure is None or failure.scope not in _NOT_OF_THE_MAIL for failure in failures):
-        return None
-    return failures[0]
+    for each in dispositions:
+        if each.failure is None or each.failure.scope not in _NOT_OF_THE_MAIL:
+            return None
+    return dispositions[0].failure
 
 
 def unsendable(mail: Mail) -> tuple[Disposition, ...]:

@@ -129,9 +129,32 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def running(server: Server) -> AsyncIterator[int]:
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    """Serve on loopback; at the end, all conversations are over."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await server.serve(reader, writer)
+        except asyncio.CancelledError:
+            pass
+        finally:
+            writer.transport.abort()
+            tasks.discard(task)
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:
         listening.close()
+        for _ in range(3):  # a connection may just have been accepted
+            await asyncio.sleep(0)
+        for task in tuple(tasks):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tuple(tasks))
         await listening.wait_closed()
+        for _ in range(3):  # transports close in the loop's next turns
+            await asyncio.sleep(0)
