@@ -55,7 +55,8 @@ nexomailer is {ratio:.1f} times as fast as nodemailer's pool, within a round.
 MILLION = """
 ## A million rows
 
-| rows | whole run s | first half: messages/s | CPU µs a message | second half: messages/s | CPU µs a message | peak memory MiB |
+| rows | whole run s | first half: messages/s | CPU µs a message \
+| second half: messages/s | CPU µs a message | peak memory MiB |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 | {rows:,} | {wall:.0f} | {first} | {second} | {memory:.0f} |
 """

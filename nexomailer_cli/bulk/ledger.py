@@ -90,10 +90,11 @@ class Ledger:
         if self.failure is None and not in_flight:
             self._journal.release()
 
-    def _spending(self) -> set[Spending]:
-        return {
-            (window.owner, window.rate.period, *window.latest)
+    def _spending(self) -> list[Spending]:
+        return [
+            (window.owner, window.rate.period, slot, count)
             for gate in self._line_up.gates.values()
             for window in gate.windows
-            if window.rate.period >= LONG_PERIOD and window.latest
-        }
+            for slot, count in window.changes()
+            if window.rate.period >= LONG_PERIOD
+        ]

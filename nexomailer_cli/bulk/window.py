@@ -21,7 +21,7 @@ SLOTS = 1000
 class Window:
     """What has been taken of one rate."""
 
-    __slots__ = ("_slots", "_taken", "_width", "owner", "rate")
+    __slots__ = ("_changed", "_slots", "_taken", "_width", "owner", "rate")
 
     def __init__(self, owner: str, rate: Rate, spent: Iterable[tuple[int, int]] = ()) -> None:
         """Begin with what earlier runs of this owner took, as slot and count, oldest first."""
@@ -29,6 +29,7 @@ class Window:
         self.rate = rate
         self._width = rate.period / SLOTS
         self._slots: deque[list[int]] = deque([slot, count] for slot, count in spent)
+        self._changed: dict[int, int] = {}
         self._taken = sum(count for _, count in self._slots)
 
     def wait(self, now: float) -> float:
@@ -48,31 +49,29 @@ class Window:
         """Take one, whether it is allowed or not."""
         slot = int(now / self._width)
         # A clock that was set back does not make the past forget.
-        if self._slots and self._slots[-1][0] >= slot:
-            self._slots[-1][1] += 1
-        else:
-            self._slots.append([slot, 1])
-        self._taken += 1
+        if not self._slots or self._slots[-1][0] < slot:
+            self._slots.append([slot, 0])
+        self._count(1)
 
     def give_back(self) -> None:
         """Return one that was taken and not used."""
-        if not self._slots:
-            return
-        self._taken -= 1
-        self._slots[-1][1] -= 1
-        # An empty last slot stays: the record of it has to say so.
+        if self._slots:
+            self._count(-1)
 
     def oldest_kept(self, now: float) -> int:
         """Return the first slot that still counts at `now`."""
         return int((now - self.rate.period) / self._width)
 
-    @property
-    def latest(self) -> tuple[int, int] | None:
-        """The slot that was taken from last, with its count."""
-        if not self._slots:
-            return None
-        slot, count = self._slots[-1]
-        return slot, count
+    def changes(self) -> tuple[tuple[int, int], ...]:
+        """Return slots and their counts that have changed since this was last asked."""
+        changed, self._changed = self._changed, {}
+        return tuple(changed.items())
+
+    def _count(self, change: int) -> None:
+        latest = self._slots[-1]
+        latest[1] += change
+        self._taken += change
+        self._changed[latest[0]] = latest[1]
 
     def _end_of(self, slot: int) -> float:
         return (slot + 1) * self._width + self.rate.period

@@ -47,10 +47,11 @@ def test_a_window_goes_on_where_another_run_stopped() -> None:
     first = Window("a", Rate(5, 3600))
     for _ in range(5):
         first.take(NOW)
-    assert first.latest is not None
-    second = Window("a", Rate(5, 3600), [first.latest])
+    changed = first.changes()
+    assert first.changes() == ()
+    second = Window("a", Rate(5, 3600), changed)
     assert second.wait(NOW + 10) == pytest.approx(3590, abs=4)
-    assert second.oldest_kept(NOW) <= first.latest[0]
+    assert second.oldest_kept(NOW) <= changed[0][0]
 
 
 def test_a_window_with_more_taken_than_a_new_smaller_rate_allows_waits_for_enough() -> None:
