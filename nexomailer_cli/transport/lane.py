@@ -58,11 +58,6 @@ class Lane(Dialogue):
         self._watch = Watch(self._loop, shortest, self._patience, self._expire)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a mail is on its way."""
-        return bool(self._jobs)
-
-    @property
     def served(self) -> int:
         """How many mails were settled here."""
         return self._clerk.served

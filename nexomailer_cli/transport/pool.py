@@ -80,10 +80,8 @@ class Pool:
 
     def wake(self) -> None:
         """Ask the desk for mail, with every connection that has nothing to do."""
-        for lane in tuple(self._idle):
-            if lane not in self._idle:
-                continue  # one before it has ended the run
-            self._idle.discard(lane)
+        while self._idle:
+            lane = self._idle.pop()
             lane.pull()
             if lane in self._idle:
                 return  # there is nothing for the others either

@@ -1,6 +1,8 @@
 """The pool: how many sessions, for how long, and what comes back when one is lost."""
 
 import asyncio
+import ssl
+from collections.abc import Callable
 
 import pytest
 
@@ -41,7 +43,9 @@ from tests.support.script import (
     Reset,
     Script,
     Step,
+    Upgrade,
     chunk,
+    ehlo,
     greeting,
     scripted,
     transaction,
@@ -336,6 +340,47 @@ async def test_a_server_that_stops_reading_costs_bounded_time(
     assert (back.attempt.phase, back.attempt.reason) == (Phase.CONTENT, "timeout")
 
 
+async def test_go_comes_too_late_for_a_server_that_has_just_hung_up() -> None:
+    async with scripted((*greeting(*GROUPED), *transaction()[:6], Hang())) as peer:
+        desk = CountingDesk(mails(1), goes_at_once=False)
+        pool = pool_at(peer, desk)
+        await pool.start()
+        await desk.until(lambda: bool(desk.intents))
+        [lane] = pool._lanes
+        lane._wire.abort()
+        desk.intents[0][1]()
+        assert [each.failure for each in desk.back] == [SESSION]
+        await pool.aclose(drain=True)
+
+
+async def test_a_desk_may_take_longer_than_a_server() -> None:
+    async with scripted((*greeting(*GROUPED), *transaction(), *GOODBYE)) as peer:
+        desk = CountingDesk(mails(1), goes_at_once=False)
+        pool = pool_at(peer, desk, limits=HASTY)
+        await pool.start()
+        await desk.until(lambda: bool(desk.intents))
+        asyncio.get_running_loop().call_later(2.5 * HASTY.reply, desk.intents[0][1])
+        await desk.until_empty()
+        await pool.aclose(drain=True)
+    assert desk.statuses == ACCEPTED
+
+
+@pytest.mark.parametrize("keywords", [GROUPED, CHUNKED])
+async def test_mails_go_over_tls(
+    keywords: tuple[str, ...], server_tls: Callable[..., ssl.SSLContext], client_tls: ssl.SSLContext
+) -> None:
+    talk = chunk() if keywords is CHUNKED else transaction()
+    opening = (*greeting("STARTTLS"), Expect("STARTTLS"), Reply("220 go"), Upgrade())
+    script = (*opening, *ehlo(*keywords), *talk, *talk, *GOODBYE)
+    async with scripted(script, tls=server_tls()) as peer:
+        desk = CountingDesk([*mails(1), *mails(1, BIG)])
+        limits = PoolLimits(connections=1, joined="never")
+        await served(Pool(account(peer, tls=client_tls), desk, limits), desk)
+    assert desk.statuses == ACCEPTED * 2
+    assert desk.settled[0][1].attempts[0].tls == "TLSv1.3"
+    assert peer.contents[1] == BIG
+
+
 # --- connections that went stale -------------------------------------------------------------
 
 
@@ -360,6 +405,27 @@ async def test_a_stale_connection_is_replaced_without_the_desk_hearing_of_it(
     assert desk.statuses == ACCEPTED * 2
     assert not desk.back
     assert peer.connections == 2
+
+
+async def test_a_mail_may_meet_several_stale_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_module, "FRESH_SECONDS", -1.0)
+    stale = (*greeting(*GROUPED), *transaction(), Expect("MAIL"), Close())
+    async with scripted(stale, stale, (*greeting(*GROUPED), Oblige())) as peer:
+        desk = CountingDesk(mails(2), goes_at_once=False)
+        pool = pool_at(peer, desk, connections=2)
+        await pool.start()
+        await desk.until(lambda: len(desk.intents) == 2)
+        desk.goes_at_once = True
+        for _, go in tuple(desk.intents):
+            go()
+        await desk.until_empty()
+        desk.todo.append(mail("late@b.test"))
+        pool.wake()
+        await desk.until_empty()
+        await pool.aclose(drain=True)
+    assert desk.statuses == ACCEPTED * 3
+    assert not desk.back
+    assert peer.connections == 3
 
 
 async def test_a_connection_that_ends_while_it_rests_is_forgotten() -> None:
