@@ -20,7 +20,7 @@ from nexomailer_cli.bulk.state import Record, Standing, State
 from nexomailer_cli.errors import NexomailerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from nexomailer_cli.bulk.state import Entry, Intent, Verdicted
 
@@ -147,13 +147,14 @@ class Journal:
         self,
         intents: Iterable[Intent],
         verdicts: Iterable[Verdicted],
-        spending: Iterable[Spending] = (),
+        spending: Sequence[Spending] = (),
     ) -> None:
         """Record what is about to happen and what has happened, in one transaction."""
         with self._writing() as write:
             write.executemany(sql.SETTLE, map(_settled, verdicts))
             write.executemany(sql.INTEND, ((i.provider, i.began, i.number) for i in intents))
-            write.executemany(sql.SPEND, spending)
+            if spending:
+                write.executemany(sql.SPEND, spending)
 
     def reopen(self, state: State, first: int = 0, last: int = LAST) -> int:
         """Let rows in `state` be sent again; return how many there are."""

@@ -24,6 +24,7 @@ from nexomailer_cli.cli.bulk_run import Ended, Work, run
 from nexomailer_cli.cli.bulking import refuse, tell_examined
 from nexomailer_cli.cli.exit_status import ExitStatus
 from nexomailer_cli.config.duration import format_duration
+from nexomailer_cli.config.rate import parse_rates
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.printable import printable
 
@@ -147,7 +148,7 @@ class Whole:
         names = self._options.provider or ", ".join(each.name for each in providers)
         done = sum(counts.values()) - due
         output.note(f"{due} messages to send through {names}" + (f", {done} done" * bool(done)))
-        if seconds := self._least_seconds(due):
+        if (seconds := self._least_seconds(due)) > 0:
             output.note(f"  which takes {format_duration(round(seconds))} at the least")
         if due >= MANY_ROWS and not self._written.has_unsubscribe:
             output.warn(
@@ -161,7 +162,10 @@ class Whole:
         self._confirm(f"Send {due} messages?", "--yes")
 
     def _least_seconds(self, due: int) -> float:
-        rates = self._plan.rates
+        """Return how long it takes by the rates alone."""
+        rates = list(self._plan.rates)
+        if len(self._config.providers) == 1 and (own := self._config.providers[0].config.rate):
+            rates += parse_rates(own)
         return max(((due - rate.limit) / rate.limit * rate.period for rate in rates), default=0.0)
 
     def _confirm(self, question: str, option: str) -> None:
