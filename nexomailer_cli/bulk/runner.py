@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -86,12 +86,14 @@ class Run:
         self._turns = turns
         self._signals = tuple(signals)
         self._is_cut = False
+        self._bug: BaseException | None = None
 
     async def complete(self, tick: Callable[[], None]) -> None:
         """Work until there is nothing left to do; call `tick` now and then.
 
         The journal is complete when this returns, whatever way it ends.
         """
+        asyncio.get_running_loop().set_exception_handler(self._surprised)
         with self._listening():
             ticking = asyncio.create_task(_ticking(tick))
             try:
@@ -104,6 +106,18 @@ class Run:
                 ticking.cancel()
                 await self._part()
                 self._desk.close()
+        if self._bug is not None:
+            raise self._bug
+
+    def _surprised(self, _loop: object, context: dict[str, Any]) -> None:
+        """End the run where a callback has failed: otherwise it would wait for ever."""
+        error = context.get("exception")
+        # What a loop has to say of a lost connection is what the outcome tells.
+        if error is None or isinstance(error, OSError | asyncio.CancelledError):
+            return
+        self._bug = self._bug or error
+        self._is_cut = True
+        self._turns.finished()
 
     async def _part(self) -> None:
         drain = not self._is_cut and self._desk.failure is None
