@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check fix bench test-servers clean
+.PHONY: demo test check fix storm bench bench-compose test-servers clean
 
 demo: .venv/.installed  ## send a message through the whole engine to the embedded sandbox
 	$(BIN)/nexomailer send --sandbox --verbose \
@@ -27,8 +27,16 @@ test-servers: .venv/.dev  ## against a real Postfix and a real Exim; installs th
 	tests/servers/install.sh
 	$(BIN)/pytest -m servers tests/servers
 
+storm: .venv/.installed  ## kill bulk runs at random instants: nothing twice, nothing lost
+	$(BIN)/python -m tests.crash.storm --kills 12
+	$(BIN)/python -m tests.crash.storm --kills 12 --chunking
+
 bench: .venv/.installed  ## times next to msmtp, swaks, curl and nodemailer; see bench/README.md
 	$(BIN)/python bench/oneshot.py
+	$(BIN)/python bench/bulk.py --no-setup --million
+
+bench-compose: .venv/.installed  ## messages a second that are made of a letter and rows
+	$(BIN)/python bench/compose.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -61,7 +61,7 @@ def main() -> None:
     """Set up, measure, write."""
     place, stopwatch, rounds = prepared(__doc__)
     results = _measured(place, stopwatch, rounds)
-    (HERE / "RESULTS.md").write_text(results)
+    report.keep_before(HERE / "RESULTS.md", results)
     sys.stdout.write(results)
 
 

@@ -25,6 +25,8 @@ NODEMAILER = "nodemailer"
 SWAKS = "swaks"
 TITLES = {"plain": "in clear", "starttls": "STARTTLS", "tls": "implicit TLS"}
 
+BULK = "# Bulk runs: results"
+
 # From the project's list of what it wants to reach.
 VERSION_MS = 90.0
 TIMES_SWAKS = 2.0
@@ -101,18 +103,37 @@ def _met(*, is_met: bool) -> str:
 def surroundings(python: Path) -> str:
     """Return date, machine and versions, one per line."""
     lines = (
+        " ".join(_first(program("msmtp"), "--version").split()[:3]),
+        _first(program("swaks"), "--version"),
+        " ".join(_first(program("curl"), "--version").split()[:2]),
+    )
+    return "\n".join((machine(python), *(f"- {line}" for line in lines)))
+
+
+def machine(python: Path) -> str:
+    """Return date, machine and the versions of the two that are always compared."""
+    lines = (
         time.strftime("%Y-%m-%d %H:%M %Z"),
         f"{_cpu()}, {os.cpu_count()} cores, Linux {platform.release()}, {_system()}",
         f"load before the first round {os.getloadavg()[0]:.1f}",
         f"nexomailer {_first(python.with_name('nexomailer'), '--version').split()[-1]}, "
         f"commit {_commit()}",
         _first(python, "--version"),
-        f"node {_first(program('node'), '--version')}, nodemailer {_nodemailer(python)}",
-        " ".join(_first(program("msmtp"), "--version").split()[:3]),
-        _first(program("swaks"), "--version"),
-        " ".join(_first(program("curl"), "--version").split()[:2]),
+        f"node {_first(program('node'), '--version')}, nodemailer {_nodemailer()}",
     )
     return "\n".join(f"- {line}" for line in lines)
+
+
+def keep_before(path: Path, text: str) -> None:
+    """Write a page, and leave what `bulk.py` has put behind it."""
+    _, heading, rest = path.read_text().partition(BULK) if path.exists() else ("", "", "")
+    path.write_text(text + (f"\n{heading}{rest}" if heading else ""))
+
+
+def keep_behind(path: Path, text: str) -> None:
+    """Write the part about bulk runs, which begins with its heading, behind the rest."""
+    before = path.read_text().partition(BULK)[0].rstrip() if path.exists() else ""
+    path.write_text(f"{before}\n\n{text}" if before else text)
 
 
 def _first(command: str | Path, *arguments: str) -> str:
@@ -120,8 +141,8 @@ def _first(command: str | Path, *arguments: str) -> str:
     return ran.stdout.strip().split("\n")[0]
 
 
-def _nodemailer(python: Path) -> str:
-    folder = python.parent.parent.parent / "node"
+def _nodemailer() -> str:
+    folder = Path(__file__).parent / ".work" / "node"
     ask = "process.stdout.write(require('nodemailer/package.json').version)"
     ran = subprocess.run(
         [program("node"), "-e", ask], cwd=folder, capture_output=True, text=True, check=True

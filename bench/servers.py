@@ -74,10 +74,8 @@ def running(folder: Path, python: Path) -> Iterator[Ports]:
     config = folder / "stunnel.conf"
     certificate = folder / CERTIFICATE
     config.write_text(_STUNNEL.format(certificate=certificate, host=HOST, plain=plain, tls=tls))
-    user = ("-u", "nobody") if os.geteuid() == 0 else ()
-    sink = (program("smtp-sink"), *user, f"{HOST}:{plain}", "100")
     with (
-        _process(sink, plain),
+        _process(_sink(plain), plain),
         _process((program("stunnel4"), str(config)), tls),
         starttls_front(certificate, host=HOST, target=plain) as starttls,
     ):
@@ -87,6 +85,19 @@ def running(folder: Path, python: Path) -> Iterator[Ports]:
 def make_certificate(folder: Path, python: Path) -> None:
     """Make what the servers show, and `ca.pem`, in `folder`."""
     subprocess.run([python, "-c", _MAKE_CERTIFICATE, folder], check=True)
+
+
+@contextlib.contextmanager
+def sink_alone() -> Iterator[int]:
+    """Run smtp-sink in clear; yield its port."""
+    (port,) = _free_ports(1)
+    with _process(_sink(port), port):
+        yield port
+
+
+def _sink(port: int) -> tuple[str, ...]:
+    user = ("-u", "nobody") if os.geteuid() == 0 else ()
+    return (program("smtp-sink"), *user, f"{HOST}:{port}", "100")
 
 
 def program(name: str) -> str:

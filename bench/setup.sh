@@ -36,7 +36,7 @@ fi
 
 if [ ! -x "$work/venv/bin/nexomailer" ]; then
     "${PYTHON:-python3}" -m venv --clear "$work/venv"
-    "$work/venv/bin/python" -m pip install --quiet --compile .
+    "$work/venv/bin/python" -m pip install --quiet --compile '.[bulk]'
     # It comes with Python 3.11's venv and brings a .pth file that every start would read.
     "$work/venv/bin/python" -m pip uninstall --quiet --yes setuptools
 fi

@@ -4,6 +4,7 @@ The map of the house; imports point down only, and `tests/test_architecture.py` 
 
     cli/         what the user sees; the only room that imports typer and rich
     core.py      the one place that builds transports: configuration in, Transport out
+    bulk/        many messages: the schedule, the journal, every row accounted for
     sandbox/     a capture server on loopback, for trying things out
     probe/       the doctor: what a failure means, and what to do about it
     message/     from text to bytes: addresses, headers, parts, and the check of the result

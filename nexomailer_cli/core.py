@@ -6,6 +6,7 @@ Nothing is connected and no secret resolved here; that happens when a provider i
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import socket
 from contextlib import AbstractContextManager, nullcontext
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
     from nexomailer_cli.config.secrets import Secret
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
-    from nexomailer_cli.transport.provider import Account
+    from nexomailer_cli.transport.account import Account
+    from nexomailer_cli.transport.desk import Desk, PoolLimits
+    from nexomailer_cli.transport.pool import Pool
     from nexomailer_cli.transport.terms import Terms
 
 
@@ -72,6 +75,32 @@ def open_transport(config: Config, wishes: Wishes, around: Surroundings) -> Tran
         deadline=wishes.deadline,
     )
     return _patient(transport, wishes, around) if wishes.retry_for else transport
+
+
+def open_pools(
+    config: Config, wishes: Wishes, around: Surroundings, desk: Desk
+) -> tuple[Pool, ...]:
+    """Return a pool for each provider, in the order in which they are tried.
+
+    To be called inside a running event loop. Raises UsageError as `open_transport` does.
+    """
+    from nexomailer_cli.transport.pool import Pool
+
+    return tuple(
+        Pool(_renewing(each, wishes, around), desk, _pool_limits(each.config), around.observer)
+        for each in chosen(config, wishes, around.env)
+    )
+
+
+def _pool_limits(config: SmtpConfig) -> PoolLimits:
+    from nexomailer_cli.transport.desk import PoolLimits
+
+    return PoolLimits(
+        connections=config.max_connections if config.pool else 1,
+        messages=config.max_messages if config.pool else 1,
+        idle=config.idle_timeout,
+        joined=config.joined,
+    )
 
 
 def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Provider, ...]:
@@ -132,8 +161,8 @@ def terms_without_secret(provider: Provider, wishes: Wishes, around: Surrounding
 
 def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
     from nexomailer_cli.rules import provider_rules
+    from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.limits import limits_for
-    from nexomailer_cli.transport.provider import Account
 
     config = provider.config
     return Account(
@@ -146,6 +175,22 @@ def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Accoun
             config.connection_timeout, config.socket_timeout, deadline=wishes.deadline
         ),
         rules=provider_rules,
+    )
+
+
+def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
+    """Return an account that asks anew, for each connection, for a token that may have expired."""
+    account = _account(provider, wishes, around)
+    auth = provider.config.auth
+    token = auth.access_token if auth is not None else None
+    if token is None or token.kind not in ("command", "file"):
+        return account
+    # Only the first time are signals to be looked after: later ones come in a thread.
+    places = itertools.chain(
+        [around], itertools.repeat(structs.replace(around, blocking=nullcontext))
+    )
+    return structs.replace(
+        account, terms=lambda: _terms(provider, wishes, next(places)), is_renewed=True
     )
 
 

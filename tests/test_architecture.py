@@ -17,8 +17,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"__init__", "cli"},
     "cli": BOTTOM
-    | {"__init__", "core", "sandbox", "probe", "message", "transport", "smtp", "config"},
+    | {"__init__", "core", "sandbox", "probe", "bulk", "message", "transport", "smtp", "config"},
     "core": BOTTOM | {"transport", "rules", "turn", "smtp", "config"},
+    "bulk": BOTTOM | {"message", "transport", "smtp", "config"},
     "turn": set(),
     "rules": {"smtp"},
     "sandbox": BOTTOM,

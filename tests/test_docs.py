@@ -48,6 +48,9 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "send",
         "test-connection",
         "explain",
+        "bulk",
+        "journal status",
+        "journal rows",
         "sandbox",
         "config check",
         "config show",
@@ -107,3 +110,4 @@ def test_the_two_commands_are_what_ci_runs() -> None:
     for command in ("make demo", "make test"):
         assert command in README
         assert f"\n{command}\n" in script
+    assert "\nmake storm\n" in script

@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "send": ("send", ("send",)),
     "test-connection": ("probe", ("probe",)),
     "explain": ("explain", ("explain",)),
+    "bulk": ("bulk", ("bulk",)),
+    "journal": ("journal", ("status", "rows")),
     "sandbox": ("sandbox", ("sandbox",)),
     "config": ("config", ("check", "show", "path")),
 }

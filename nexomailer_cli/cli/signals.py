@@ -25,7 +25,7 @@ def heed() -> None:
     assert task is not None
     # Not on Windows, and not outside of the main thread.
     with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-        for number in _heard():
+        for number in heard():
             if number is not signal.SIGINT:
                 asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
@@ -35,7 +35,7 @@ def interruptible() -> Iterator[None]:
     """Let a signal end work that blocks the event loop, which only takes note of it for later."""
     usual = {}
     with contextlib.suppress(ValueError):  # outside of the main thread
-        usual = {each: signal.signal(each, signal.default_int_handler) for each in _heard()}
+        usual = {each: signal.signal(each, signal.default_int_handler) for each in heard()}
     try:
         yield
     finally:
@@ -50,5 +50,6 @@ def ignore() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _heard() -> list[signal.Signals]:
+def heard() -> list[signal.Signals]:
+    """Return the signals that nobody has switched off."""
     return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]

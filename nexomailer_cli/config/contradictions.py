@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from nexomailer_cli.config.rate import parse_rates
 from nexomailer_cli.config.settings import (
     IMPLICIT_TLS_PORTS,
     Auth,
@@ -171,6 +172,15 @@ def _ehlo_name(config: SmtpConfig) -> Iterator[Contradiction]:
         yield Contradiction(message, ("name",), ("name",))
 
 
+def _rate(config: SmtpConfig) -> Iterator[Contradiction]:
+    if config.rate is None:
+        return
+    try:
+        parse_rates(config.rate)
+    except ValueError as error:
+        yield Contradiction(f"is not understood: {error}", ("rate",), ("rate",))
+
+
 def _provider(provider: Provider) -> Iterator[Contradiction]:
     if _CONTROL.search(provider.name):
         yield Contradiction("holds a control character", ("name",), ("name", "config"))
@@ -218,7 +228,7 @@ def _choice(config: Config) -> Iterator[Contradiction]:
 _RULES: dict[type, tuple[Callable[[Any], Iterator[Contradiction]], ...]] = {
     Tls: (_tls,),
     Auth: (_auth_secrets, _auth_method, _user),
-    SmtpConfig: (_ports, _plaintext, _host, _families, _ehlo_name),
+    SmtpConfig: (_ports, _plaintext, _host, _families, _ehlo_name, _rate),
     Provider: (_provider,),
     Defaults: (_addresses, _headers),
     Config: (_names, _choice),

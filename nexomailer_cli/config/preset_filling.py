@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nexomailer_cli.config.keys import camel_case
 from nexomailer_cli.config.presets import Preset, find_preset, preset_names
 
 Table = dict[str, Any]
@@ -25,7 +26,7 @@ def with_preset(provider: Table) -> tuple[Table, str]:
 
 
 def _filled(config: Table, preset: Preset) -> Table:
-    filled: Table = {"host": preset.host}
+    filled: Table = {"host": preset.host, **_limits(preset, config)}
     # Who names one of the two decides about both: port and secure belong together.
     if "port" not in config and config.get("secure", preset.secure) == preset.secure:
         filled |= {"port": preset.port, "secure": preset.secure}
@@ -35,6 +36,12 @@ def _filled(config: Table, preset: Preset) -> Table:
     return filled | {
         key: value for key, value in config.items() if key != "auth" or "auth" not in filled
     }
+
+
+def _limits(preset: Preset, config: Table) -> Table:
+    names = ("rate", "max_connections", "max_messages")
+    bounds = {name: getattr(preset, name) for name in names if camel_case(name) not in config}
+    return {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 def _nearest(name: str) -> tuple[Preset, str]:

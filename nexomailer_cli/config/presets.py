@@ -19,13 +19,20 @@ _TOP_LEVEL = re.compile(r"(?:com?\.)?[a-z]{2,3}")  # what a "*" in `domains` sta
 
 
 class Preset(Struct, frozen=True):
-    """A known service. `user` is empty where every customer has another one."""
+    """A known service. `user` is empty where every customer has another one.
+
+    `rate`, `max_connections` and `max_messages` are what the service bears, `None` where it
+    does not say, or says something else to every customer.
+    """
 
     host: str
     port: int
     secure: bool
     user: str = ""
     note: str = ""
+    rate: str | None = None
+    max_connections: int | None = None
+    max_messages: int | None = None
 
 
 def find_preset(name: str) -> Preset | None:

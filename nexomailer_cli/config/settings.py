@@ -126,6 +126,20 @@ class SmtpConfig(Struct, frozen=True, kw_only=True):
         Text | None,
         Meta(description="IP address of this machine to connect from; default: the system's."),
     ] = None
+    max_messages: Annotated[
+        int, Meta(ge=1, description="Messages over one connection before it is replaced.")
+    ] = 100
+    idle_timeout: Annotated[
+        Duration, Meta(description="How long an open connection waits for its next message.")
+    ] = 30.0
+    joined: Annotated[
+        Literal["auto", "never"],
+        Meta(description="auto or never: a message's end and the next envelope in one write."),
+    ] = "auto"
+    rate: Annotated[
+        Text | None,
+        Meta(description='Messages that may be sent, e.g. "14/s, 2000/h, 10000/d"; all hold.'),
+    ] = None
     connection_timeout: Annotated[
         Duration, Meta(description="Longest wait until the server's greeting.")
     ] = 30.0

@@ -28,6 +28,8 @@ _DOMAIN: Final = re.compile(rf"(?![0-9.]+\Z){_LABEL}(?:\.{_LABEL})*+")
 _PLAIN: Final = re.compile(
     rf"(?=[^@]{{1,{MAX_LOCAL}}}@)[{_ATEXT}]++(?:\.[{_ATEXT}]++)*+@{_DOMAIN.pattern}"
 )
+# What most tables hold: words that need no quotation marks, and an address behind them.
+_NAMED: Final = re.compile(r"([A-Za-z0-9.'-]++(?: [A-Za-z0-9.'-]++)*+) <([^<>]++)>")
 # What is neither a dot nor the UTF-8 atext of RFC 6531 section 3.3. The class that it leaves
 # out, up to U+10FFFF, takes the compiler 7 ms at every start.
 _NO_UTEXT: Final = r"\x00-\x20\x7f\"(),:;<>@\[\\\]"
@@ -76,6 +78,9 @@ def parse_addresses(text: str) -> tuple[Address, ...]:
     """
     if _is_plain(text):
         return (Address(text),)
+    named = _NAMED.fullmatch(text)
+    if named and _is_plain(named[2]):
+        return (Address(named[2], named[1]),)
     if not (text.isascii() and text.isprintable()):
         _refuse_hidden(text)
     return tuple(_mailbox(item) for item in _items(text) if item)

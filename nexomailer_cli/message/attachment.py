@@ -43,6 +43,7 @@ _FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 _DESCENDS = re.compile(r"(?:(?<=/)|^)(?:\*\*/)*\*\*(?:/|$)")
 # RFC 2392: what stands behind `cid:`. Kept to what needs no escape in a URL.
@@ -68,11 +69,23 @@ def load_attachments(
     for spec in specs:
         for path, explicit_type in _files(spec, base or root or Path(), is_fenced=root is not None):
             filename = _filename(path)
-            content = _read(_beneath(path, root), max_octets)
+            content = _read(_beneath(path, root), max_octets, is_fenced=root is not None)
             max_octets -= len(content)
             kind = explicit_type or media_type(filename)
             attachments.append(Attachment(filename, kind, content))
     return tuple(attachments)
+
+
+def measure_attachments(specs: Sequence[str], *, root: Path, max_octets: int = MAX_OCTETS) -> int:
+    """Return the octets of files without reading them. Raises as load_attachments."""
+    total = 0
+    for spec in specs:
+        for path, _ in _files(spec, root, is_fenced=True):
+            _filename(path)
+            total += _size(_beneath(path, root))
+            if total > max_octets:
+                raise _too_large(path, total, max_octets)
+    return total
 
 
 def load_inline(
@@ -99,6 +112,8 @@ def load_inline(
 def _files(spec: str, base: Path, *, is_fenced: bool) -> Iterator[tuple[Path, str]]:
     if not spec.strip() or "\0" in spec:
         raise InputError(f"attachment {shown(spec)}: not a file name")
+    if is_fenced and ".." in Path(spec).parts:
+        raise _outside(spec)
     typed = None if _exists(base, spec) else _TYPED.fullmatch(spec)
     name, explicit_type = (typed[1], typed[2]) if typed else (spec, "")
     if _exists(base, name):
@@ -122,7 +137,7 @@ def _matches(base: Path, pattern: str, *, is_fenced: bool) -> list[Path]:
 
     if not has_magic(pattern):
         raise InputError(f"attachment {shown(pattern)}: no such file")
-    if is_fenced and (Path(pattern).is_absolute() or ".." in Path(pattern).parts):
+    if is_fenced and Path(pattern).is_absolute():
         raise _outside(pattern)
     files = sorted(path for path in set(_found(base, pattern)) if not path.is_dir())
     if not files:
@@ -181,24 +196,45 @@ def _filename(path: Path) -> str:
     return path.name
 
 
-def _read(path: Path, max_octets: int) -> bytes:
+def _size(path: Path) -> int:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    _require_regular(path, status)
+    if not os.access(path, os.R_OK):
+        raise InputError(f"attachment {shown(str(path), MAX_PATH)}: it may not be read")
+    return status.st_size
+
+
+def _read(path: Path, max_octets: int, *, is_fenced: bool) -> bytes:
+    # Within a fence the path has no link left in it: one that appears now leads elsewhere.
+    flags = _FLAGS | (_NO_LINK if is_fenced else 0)
     try:
         # Looked at before it is opened: to open a device can already have an effect.
         _require_regular(path, path.stat())
-        with os.fdopen(os.open(path, _FLAGS), "rb") as file:
+        with os.fdopen(os.open(path, flags), "rb") as file:
             return _whole(path, file, max_octets)
     except OSError as error:
-        raise InputError(f"attachment {shown(str(path), MAX_PATH)}: {error.strerror}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"attachment {shown(str(path), MAX_PATH)}: {error.strerror}")
+
+
+def _too_large(path: Path, octets: int, max_octets: int) -> MessageError:
+    return MessageError(
+        f"attachment {shown(str(path), MAX_PATH)}: its {octets:,} bytes are more "
+        f"than the {max_octets:,} that are left for attachments"
+    )
 
 
 def _whole(path: Path, file: BinaryIO, max_octets: int) -> bytes:
     before = os.fstat(file.fileno())
     _require_regular(path, before)
     if before.st_size > max_octets:
-        raise MessageError(
-            f"attachment {shown(str(path), MAX_PATH)}: its {before.st_size:,} bytes are more "
-            f"than the {max_octets:,} that are left for attachments"
-        )
+        raise _too_large(path, before.st_size, max_octets)
     content = file.read(before.st_size + 1)
     after = os.fstat(file.fileno())
     if len(content) != before.st_size or before.st_mtime_ns != after.st_mtime_ns:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from nexomailer_cli.errors import MessageError
@@ -18,12 +20,12 @@ if TYPE_CHECKING:
 
 _MAX_OCTETS: Final = 1000  # of a line with its CRLF, RFC 5322 section 2.1.1
 
-# A field: a name, and lines of which none is white space alone.
+# A field: a name, and lines of which none but the first is white space alone. That every CR is
+# one of a CRLF is known by then.
 _FIELD: Final = re.compile(
-    rb"([!-9;-~]+):((?: [^\r\n]*[^ \t\r\n]|)[ \t]*\r\n(?:[ \t]+[^ \t\r\n][^\r\n]*\r\n)*)"
+    rb"([!-9;-~]++):((?: [^\r]*+|[ \t]*+)\r\n(?:[ \t]++[^ \t\r\n][^\r]*+\r\n)*+)"
 )
 _PRINTABLE: Final = b"\r\n" + bytes(range(0x20, 0x7F))
-_BARE_CR: Final = re.compile(rb"\r(?!\n)")
 # With the control characters of Unicode as UTF-8: C1, and U+2028, U+2029.
 _CONTROL: Final = re.compile(
     rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]"
@@ -53,17 +55,24 @@ def check(
     """
     check_lines(content)
     fields = _fields(content)
-    if [name for name, _ in fields] != list(names):
+    expected = tuple(names)
+    if tuple([name for name, _ in fields]) != _encoded(expected):
         _refuse("its header fields are not the intended ones")
+    for (_, value), name in zip(fields, expected, strict=True):
+        if name in mailboxes and _mailboxes(value) != mailboxes[name]:
+            _refuse(f"{name} would not name exactly the intended addresses")
+
+
+# A run has few sets of names, whatever its number of messages.
+@lru_cache(maxsize=64)
+def _encoded(names: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Return the names as octets; refuse a combination that no message may have."""
     kinds = [name.lower() for name in names]
     if "bcc" in kinds:
         _refuse("it has a Bcc field")
-    if len(set(kinds)) < len(kinds) and any(kinds.count(kind) > 1 for kind in _ONCE):
+    if any(kinds.count(kind) > 1 for kind in _ONCE):
         _refuse("it has two fields of a kind that stands once")
-    for name, value in fields:
-        expected = mailboxes.get(name)
-        if expected is not None and _mailboxes(value) != expected:
-            _refuse(f"{name} would not name exactly the intended addresses")
+    return tuple(name.encode() for name in names)
 
 
 def check_paths(paths: Iterable[str]) -> None:
@@ -81,12 +90,12 @@ def check_lines(content: bytes) -> None:
 
     A bare CR or LF is what SMTP smuggling is made of (CVE-2023-51764).
     """
-    # Without a bare CR, as many LF as CR leave no bare LF.
-    paired = _BARE_CR.search(content) is None and content.count(b"\n") == content.count(b"\r")
-    if not paired or not content.endswith(b"\r\n"):
-        _refuse("a line does not end with CRLF")
     if b"\0" in content:
         _refuse("it contains NUL")
+    ends = content.count(b"\r\n")
+    # As many pairs as there are of each leave none alone.
+    if not ends == content.count(b"\r") == content.count(b"\n") or content[-2:] != b"\r\n":
+        _refuse("a line does not end with CRLF")
     start, size = 0, len(content)
     while size - start > _MAX_OCTETS:
         end = content.rfind(b"\n", start, start + _MAX_OCTETS)
@@ -96,17 +105,17 @@ def check_lines(content: bytes) -> None:
         start = end + 1
 
 
-def _fields(content: bytes) -> list[tuple[str, bytes]]:
+def _fields(content: bytes) -> list[tuple[bytes, bytes]]:
     head = content[: content.find(b"\r\n\r\n") + 2]
     if head.translate(None, _PRINTABLE) and _CONTROL.search(head):
         _refuse("its header holds a control character")
-    fields = _FIELD.findall(head)
+    fields: list[tuple[bytes, bytes]] = _FIELD.findall(head)
     # Nothing may stand between the fields: their lengths add up to the whole.
-    if not fields or sum([len(name) + len(value) + 1 for name, value in fields]) != len(head):
+    if not fields or len(fields) + sum(map(len, chain.from_iterable(fields))) != len(head):
         _refuse("its header is not well-formed")
     if b"=?" in head:
         _check_encoded_words(head)
-    return [(name.decode("ascii"), value) for name, value in fields]
+    return fields
 
 
 def _check_encoded_words(head: bytes) -> None:

@@ -6,6 +6,7 @@ Decides which fields a message has and in which order. How a value is written is
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import MessageError
@@ -18,11 +19,11 @@ from nexomailer_cli.message.identity import (
     new_message_id,
     references,
 )
-from nexomailer_cli.message.mime import body_part
+from nexomailer_cli.message.mime import attachment_part, body_part
 from nexomailer_cli.smtp.envelope import Envelope, Mail, distinct
 
 if TYPE_CHECKING:
-    from nexomailer_cli.message.draft import Address, Draft
+    from nexomailer_cli.message.draft import Address, Attachment, Draft
 
 Field = tuple[str, str]
 
@@ -39,17 +40,26 @@ def compose(draft: Draft) -> Mail:
     fields = [*_fields(draft, message_id), ("MIME-Version", "1.0")]
     body = body_part(draft, message_id)
     head = "".join([f"{name}: {value}\r\n" for name, value in fields])
-    content = b"".join((head.encode(), body.head, b"\r\n", *body.pieces))
+    pieces = (head.encode(), body.head, b"\r\n", *body.pieces)
+    content = b"".join(pieces)
     names = [name for name, _ in fields]
-    check(content, names=(*names, *body.names), mailboxes=_mailboxes(draft))
+    seen = _without_shared(pieces, draft.attachments) if draft.attachments else content
+    check(seen, names=(*names, *body.names), mailboxes=_mailboxes(draft))
     return Mail(envelope, content, message_id)
 
 
+def _without_shared(pieces: tuple[bytes, ...], attachments: tuple[Attachment, ...]) -> bytes:
+    """Leave out what was looked at when it was encoded, before the first of many messages."""
+    shared = {id(piece) for each in attachments for piece in attachment_part(each).pieces}
+    return b"".join([piece for piece in pieces if id(piece) not in shared])
+
+
 def _envelope(draft: Draft) -> Envelope:
-    recipients = (*draft.to, *draft.cc, *draft.bcc)
-    if not recipients:
+    specs = tuple([address.spec for address in (*draft.to, *draft.cc, *draft.bcc)])
+    if not specs:
         raise MessageError("there are no recipients", hint="Name one with --to, --cc or --bcc.")
-    specs = distinct(address.spec for address in recipients)
+    if len(specs) > 1:
+        specs = distinct(specs)
     sender = _reverse_path(draft)
     check_paths((sender, *specs) if sender else specs)
     return Envelope(sender, specs, draft.notify)
@@ -85,9 +95,9 @@ def _fields(draft: Draft, message_id: str) -> list[Field]:
 
 
 def _people(draft: Draft) -> list[Field]:
-    fields = [("From", address_body("From", (draft.sender,)))]
+    fields = [("From", _constant("From", (draft.sender,)))]
     if draft.reply_to:
-        fields.append(("Reply-To", address_body("Reply-To", draft.reply_to)))
+        fields.append(("Reply-To", _constant("Reply-To", draft.reply_to)))
     if draft.to:
         fields.append(("To", address_body("To", draft.to)))
     elif not draft.cc:
@@ -96,6 +106,10 @@ def _people(draft: Draft) -> list[Field]:
     if draft.cc:
         fields.append(("Cc", address_body("Cc", draft.cc)))
     return fields
+
+
+# The sender is the same in all messages of a run, most often.
+_constant = lru_cache(maxsize=16)(address_body)
 
 
 def _thread(in_reply_to: str, taken: set[str]) -> list[Field]:
@@ -129,12 +143,12 @@ def _custom(draft: Draft) -> list[Field]:
 
 
 def _mailboxes(draft: Draft) -> dict[str, tuple[str, ...]]:
-    return {
-        "From": (draft.sender.spec,),
-        "To": _specs(draft.to),
-        "Cc": _specs(draft.cc),
-        "Reply-To": _specs(draft.reply_to),
-    }
+    mailboxes = {"From": (draft.sender.spec,), "To": _specs(draft.to)}
+    if draft.cc:
+        mailboxes["Cc"] = _specs(draft.cc)
+    if draft.reply_to:
+        mailboxes["Reply-To"] = _specs(draft.reply_to)
+    return mailboxes
 
 
 def _specs(addresses: tuple[Address, ...]) -> tuple[str, ...]:

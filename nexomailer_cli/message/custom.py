@@ -7,6 +7,7 @@ two of them and none goes out unchecked.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from nexomailer_cli.errors import MessageError
@@ -68,6 +69,7 @@ def custom_fields(headers: Iterable[tuple[str, str]]) -> tuple[Field, ...]:
     return tuple(fields)
 
 
+@lru_cache(maxsize=64)
 def _kind(name: str) -> str:
     if len(name) > MAX_NAME or not _NAME.fullmatch(name):
         raise MessageError(
@@ -87,6 +89,8 @@ def _kind(name: str) -> str:
     return kind
 
 
+# Most headers of a run are the same in each of its messages.
+@lru_cache(maxsize=128)
 def _fields(name: str, value: str, kind: str) -> tuple[Field, ...]:
     if kind == "list-unsubscribe":
         return unsubscribe_fields(split_uris(value))

@@ -40,6 +40,10 @@ def encoded_words(text: str, first: int = MAX_WORD) -> tuple[str, ...]:
 
 
 def _q_pieces(text: str, room: int) -> Iterator[str]:
+    whole = "".join([_Q[byte] for byte in text.encode()])
+    if len(whole) <= room:
+        yield whole
+        return
     piece: list[str] = []
     for character in text:
         quoted = "".join([_Q[byte] for byte in character.encode()])

@@ -15,7 +15,7 @@ from nexomailer_cli.message.characters import CONTROL, describe, shown
 from nexomailer_cli.message.encodedword import MAX_WORD, encoded_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from nexomailer_cli.message.draft import Address
 
@@ -61,12 +61,14 @@ def text_body(name: str, value: str) -> str:
     return fold(name, encoded_words(value, _first(name)), width=_WORD_WIDTH)
 
 
-def address_body(name: str, addresses: Iterable[Address]) -> str:
+def address_body(name: str, addresses: Sequence[Address]) -> str:
     """Return an address list; display names are quoted or encoded, whatever they hold.
 
     A non-ASCII local part stays as UTF-8 (RFC 6532), which makes the message one that
     needs SMTPUTF8. Raises MessageError for control characters in a name.
     """
+    if len(addresses) == 1 and not addresses[0].name:
+        return addresses[0].spec
     words: list[str] = []
     for address in addresses:
         words += mailbox_words(name, address)

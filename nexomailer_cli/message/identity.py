@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from nexomailer_cli.errors import MessageError
@@ -60,8 +61,12 @@ def date_body(when: datetime | None) -> str:
 
     English whatever the locale says. A year before 1900 is an error of the caller.
     """
-    if when is None:
-        return _now()
+    return _now() if when is None else _body(when)
+
+
+# Messages of one run are dated alike, many of them by the same object.
+@lru_cache(maxsize=64)
+def _body(when: datetime) -> str:
     if when.tzinfo is None:
         when = when.astimezone()
     offset = when.utcoffset()
@@ -92,11 +97,12 @@ def boundary_mark(seed: str, bodies: tuple[bytes, ...]) -> str:
     same bytes. `=_` can occur neither in quoted-printable nor in base64 (RFC 2045
     section 6.7); that a plain body does not foresee the mark is looked up.
     """
-    import hashlib
+    from hashlib import blake2b
 
     attempt = 0
     while True:
-        digest = hashlib.blake2b(f"{attempt}{seed}".encode(), digest_size=12).hexdigest()
-        if not any(digest.encode() in body for body in bodies):
+        digest = blake2b(f"{attempt}{seed}".encode(), digest_size=12).hexdigest()
+        mark = digest.encode()
+        if True not in [mark in body for body in bodies]:
             return digest
         attempt += 1

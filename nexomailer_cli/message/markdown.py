@@ -47,6 +47,13 @@ def html_from_markdown(text: str) -> str:
     return _DOCUMENT.format(body=parser.renderer.render(tokens, parser.options, {}))
 
 
+def escape_words(text: str) -> str:
+    """Return what a word of a paragraph is in the HTML document."""
+    from markdown_it.common.utils import escapeHtml
+
+    return escapeHtml(text)
+
+
 @lru_cache(maxsize=1)
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,7 @@ from msgspec import Struct
 
 from nexomailer_cli.errors import MessageError
 from nexomailer_cli.message.characters import shown
+from nexomailer_cli.message.check import check_lines
 from nexomailer_cli.message.header import MAX_LINE
 from nexomailer_cli.message.identity import boundary_mark
 from nexomailer_cli.message.parameter import filename_parameters
@@ -56,12 +58,14 @@ _ENCODED: Final[WeakKeyDictionary[Attachment, Part]] = WeakKeyDictionary()
 
 def body_part(draft: Draft, seed: str) -> Part:
     """Return the whole body of a message; `seed`, its Message-ID, decides the boundaries."""
-    texts = [_text_part(text, kind) for text, kind in _texts(draft)]
+    texts = _texts(draft)
     if len(texts) == 1 and not draft.attachments:
         return texts[0]
+    mark = boundary_mark(seed, tuple([text.pieces[0] for text in texts]))
+    if not draft.attachments:
+        return _multipart("alternative", texts, mark)
     inline = [each for each in draft.attachments if each.content_id and draft.html is not None]
     _refuse_ambiguous(inline)
-    mark = boundary_mark(seed, tuple(text.pieces[0] for text in texts))
     if inline:
         shown_in_html = [attachment_part(each) for each in inline]
         texts[-1] = _multipart("related", [texts[-1], *shown_in_html], mark)
@@ -83,10 +87,11 @@ def attachment_part(attachment: Attachment) -> Part:
     return part
 
 
-def _texts(draft: Draft) -> tuple[tuple[str, str], ...]:
-    plain = () if draft.text is None else ((draft.text, "plain"),)
-    html = () if draft.html is None else ((draft.html, "html"),)
-    return (*plain, *html) or (("", "plain"),)
+def _texts(draft: Draft) -> list[Part]:
+    texts = [] if draft.text is None else [_text_part(draft.text, "plain")]
+    if draft.html is not None:
+        texts.append(_text_part(draft.html, "html"))
+    return texts or [_text_part("", "plain")]
 
 
 def _refuse_ambiguous(inline: list[Attachment]) -> None:
@@ -108,10 +113,14 @@ def _text_part(text: str, subtype: str) -> Part:
     if not data.endswith(b"\n"):
         data += b"\n"
     encoding, body = _encode_text(data)
-    head = (
+    return Part(_LEAF, _text_head(subtype, encoding), (body,))
+
+
+@cache
+def _text_head(subtype: str, encoding: str) -> bytes:
+    return (
         f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n"
-    )
-    return Part(_LEAF, head.encode(), (body,))
+    ).encode()
 
 
 def _encode_text(data: bytes) -> tuple[str, bytes]:
@@ -146,7 +155,11 @@ def _encode(attachment: Attachment) -> Part:
         fields.append(f"Content-ID: <{_content_id(attachment)}>")
         names = (*names, "Content-ID")
     head = "".join(f"{field}\r\n" for field in fields)
-    return Part(names, head.encode(), (_base64(attachment.content),))
+    body = _base64(attachment.content)
+    if body:
+        # Once for all messages that carry it; `compose` looks at the rest each time.
+        check_lines(body)
+    return Part(names, head.encode(), (body,))
 
 
 def _media_type(attachment: Attachment) -> str:

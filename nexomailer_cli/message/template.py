@@ -8,9 +8,11 @@ makes a header of the text decides about them.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from nexomailer_cli.errors import TemplateError
+from nexomailer_cli.message.straight import Straight, escaper, straight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -59,14 +61,20 @@ class Template:
     runs out of memory: render templates of people who may also run commands.
     """
 
-    __slots__ = ("_environment", "_fuel", "_line", "_name", "_size", "source", "variables")
+    __slots__ = (
+        *("_environment", "_fuel", "_line", "_name", "_size"),
+        *("kind", "source", "straight", "variables"),
+    )
 
     source: str
+    straight: Straight | None
+    """What is filled without minijinja, if the template is that simple."""
     variables: frozenset[str]
     """The names it reads, also those with a default."""
 
     def __init__(self, source: str, *, name: str, kind: Kind = "text", line: int = 1) -> None:
         self.source = source
+        self.kind = kind
         self._name = name
         self._line = line
         self._size = 0
@@ -74,6 +82,19 @@ class Template:
         self._environment = _environment(kind, self._measured)
         self._fuel = _fuel(source)
         self.variables = self._parsed()
+        self.straight = straight(source, self._environment.globals.keys(), _escape(kind))
+
+    @property
+    def name(self) -> str:
+        """What messages call it: a file, or an option."""
+        return self._name
+
+    def line_of(self, name: str) -> int:
+        """Return the line on which a name seems to be used first."""
+        found = re.search(
+            rf"\{{[{{%](?:(?![%}}]\}}).)*?\b{re.escape(name)}\b", self.source, re.DOTALL
+        )
+        return self._line + (self.source.count("\n", 0, found.end()) if found else 0)
 
     def __repr__(self) -> str:
         return f"<Template {self._name}:{self._line}>"
@@ -83,6 +104,13 @@ class Template:
 
         Raises TemplateError when a name has no value, or when it becomes too much.
         """
+        if self.straight is not None:
+            filled = self.straight.fill(values)
+            if filled is not None and len(filled) <= MAX_RENDERED:
+                return filled
+        return self._run(values)
+
+    def _run(self, values: Mapping[str, object]) -> str:
         import minijinja
 
         self._size = 0
@@ -167,6 +195,22 @@ def _environment(kind: Kind, measured: Callable[[object], object]) -> minijinja.
     )
 
 
+@cache
+def _escape(kind: Kind) -> Callable[[str], str] | None:
+    """Return what the environment of this kind does to a value."""
+    import minijinja
+
+    match kind:
+        case "text":
+            return None
+        case "html":
+            # Asked of minijinja, whose releases differ.
+            escaped = ((char, minijinja.escape(char)) for char in map(chr, range(128)))
+            return escaper({ord(char): text for char, text in escaped if text != char})
+        case "markdown":
+            return escaper(_MARKDOWN_ESCAPES)
+
+
 def _fuel(source: str) -> int:
     pieces = _TAG_BORDER.split(source)
     straight = 1000 + 16 * len(pieces)
@@ -175,14 +219,15 @@ def _fuel(source: str) -> int:
 
 def _unknown_name(place: str, name: str, values: Mapping[str, object]) -> TemplateError:
     message = f"{place}: there is no value called {name!r}"
-    close = _closest(name, values)
+    close = closest(name, values)
     if close:
         message += f"; did you mean {close!r}?"
     known = ", ".join(repr(name)[1:-1] for name in sorted(values)[:20])
     return TemplateError(message, hint=f"Known here: {known}." if known else "")
 
 
-def _closest(name: str, known: Iterable[str]) -> str:
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that somebody may have meant, or nothing."""
     from difflib import get_close_matches
 
     folded = {key.casefold().replace(" ", "_"): key for key in known}

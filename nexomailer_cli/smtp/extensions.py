@@ -24,7 +24,8 @@ class Extensions(Struct, frozen=True):
     dsn: bool = False  # RFC 3461
     starttls: bool = False  # RFC 3207
     size: int | None = None  # octets, RFC 1870; None: not announced or without limit
-    max_recipients: int | None = None  # LIMITS RCPTMAX, RFC 9422
+    max_recipients: int | None = None  # LIMITS RCPTMAX, RFC 9422: in one transaction
+    max_mails: int | None = None  # LIMITS MAILMAX, RFC 9422: transactions in one session
     auth: tuple[str, ...] = ()  # SASL mechanisms in capitals, RFC 4954
 
 
@@ -40,6 +41,7 @@ def parse_extensions(ehlo: Reply) -> Extensions:
         starttls="STARTTLS" in keywords,
         size=_positive(keywords.get("SIZE", [])[:1]),
         max_recipients=_limit(keywords.get("LIMITS", []), "RCPTMAX="),
+        max_mails=_limit(keywords.get("LIMITS", []), "MAILMAX="),
         auth=tuple(dict.fromkeys(keywords.get("AUTH", []))),
     )
 

@@ -182,6 +182,7 @@ _PASSING = frozenset(
         "timeout",
         "deadline",
         "closed",
+        "stopped",
         "ECONNRESET",
         "ECONNREFUSED",
         "ECONNABORTED",
@@ -194,8 +195,8 @@ _PASSING = frozenset(
     }
 )
 # A new connection may do at once what the lost one could not; after a time-out it is the
-# server that is slow.
-_LOST = frozenset({"closed", "ECONNRESET", "EPIPE"})
+# server that is slow. "stopped" is said of a session that we have cut ourselves.
+_LOST = frozenset({"closed", "stopped", "ECONNRESET", "EPIPE"})
 
 
 def classify_breakage(phase: Phase, reason: str) -> Failure:

@@ -97,6 +97,8 @@ class Outcome(Struct, frozen=True):
 
 def summary(dispositions: tuple[Disposition, ...]) -> Status:
     """Sum up verdicts: what is not known comes first, then what was accepted."""
+    if len(dispositions) == 1 and dispositions[0].verdict is Verdict.ACCEPTED:
+        return Status.ACCEPTED
     verdicts = {disposition.verdict for disposition in dispositions}
     if Verdict.UNKNOWN in verdicts:
         return Status.UNKNOWN

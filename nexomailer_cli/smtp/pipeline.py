@@ -5,16 +5,18 @@ one at a time where it does not; either way a reply can only be the answer to so
 that has been *written*. A reply without a question means that the two sides are out of
 step, or that somebody speaks for the server, and nothing after it can be believed.
 
-The three shapes, chosen from what the server announced:
+The shapes, chosen from what the server announced:
 
     PIPELINING and CHUNKING   MAIL RCPT... BDAT content      one write, one round trip
     PIPELINING                MAIL RCPT... DATA | content .  two
+    the same, joined          content . RSET MAIL RCPT... DATA    one
     neither                   each command for itself
 
-The next envelope is only written after the reply to the content: of the servers that
+The end of the content is the point of no return and can be held back, so that a caller
+can write down his intent first. Only when it goes may the next envelope go with it
+(`join`), and only where the caller has learnt that the server takes that: of those that
 announce PIPELINING some lose what follows an end of content, and some deliver and then
-die. The end of the content is the point of no return and can be held back, so that a
-caller can write down his intent first.
+die. RSET stands in between because one of them needs it.
 
 Does no I/O: the connection moves the bytes and watches the clock.
 """
@@ -24,13 +26,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from nexomailer_cli.errors import ProtocolError
 from nexomailer_cli.smtp import command
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import Reply, ReplyReader, Severity
 from nexomailer_cli.smtp.transaction import Step, Transaction
+from nexomailer_cli.smtp.write import MAX_EAGER_BYTES, Write, grouped, pieces, single, with_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,38 +39,22 @@ if TYPE_CHECKING:
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.smtp.extensions import Extensions
 
-# Content up to here travels with its envelope. Above, a refused recipient would waste
-# more than the round trip that it saves, and both sides' buffers might fill up with
-# neither reading (RFC 2920 section 3.1).
-MAX_EAGER_BYTES = 64 * 1024
-# Large content goes out in pieces of this size, each after the one before has left us.
-PIECE_BYTES = 64 * 1024
-
-
-class Write(Struct, frozen=True):
-    """Bytes for one write, with the replies that they call for.
-
-    `commands` and `content_length` say the same for the transcript. With `ends`, these bytes
-    complete the content: once they are out, the mail may be delivered.
-    """
-
-    data: bytes | memoryview
-    expects: tuple[Phase, ...] = ()
-    commands: tuple[bytes, ...] = ()
-    content_length: int = 0
-    ends: bool = False
+_RESET = (Phase.RSET, command.RSET)
+_DATA = (Phase.DATA, command.DATA)
 
 
 class Pipeline:
-    """One session's transactions, one after the other."""
+    """One session's transactions, one after the other; the last may be joined to the one before."""
 
     def __init__(self, extensions: Extensions) -> None:
         self.is_reusable = True  # whether another mail may be submitted
+        self.may_join = True  # until a RSET is refused
         self._extensions = extensions
         self._reader = ReplyReader()
         self._unsent: deque[Write] = deque()
         self._expected: deque[Phase] = deque()
         self._transaction: Transaction | None = None
+        self._joined: Transaction | None = None
         self._is_held = False
         self._needs_reset = False
 
@@ -77,6 +62,19 @@ class Pipeline:
     def awaiting(self) -> Phase | None:
         """The command whose reply comes next; `None` when no reply is due."""
         return self._expected[0] if self._expected else None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether all has been said of a mail but its end, which waits for `release`."""
+        return self._is_held and bool(self._unsent) and self._unsent[0].ends
+
+    @property
+    def is_joinable(self) -> bool:
+        """Whether an end of content is about to go out, behind which more may stand."""
+        offered = self._extensions
+        if not self._unsent or self._joined is not None or offered.chunking:
+            return False
+        return self._unsent[0].ends and offered.pipelining
 
     def submit(self, mail: Mail, *, hold: bool = False) -> Transaction:
         """Begin the conversation about `mail`.
@@ -88,26 +86,47 @@ class Pipeline:
         transaction = Transaction(mail, self._extensions)
         commands = transaction.envelope_commands()
         if self._needs_reset:
-            commands.insert(0, (Phase.RSET, command.RSET))
-        self._transaction = transaction
-        self._is_held = hold
-        self._needs_reset = True
+            commands.insert(0, _RESET)
+        self._begin(transaction, hold=hold)
         self._unsent.extend(self._grouped(commands))
         return transaction
 
+    def _begin(self, transaction: Transaction, *, hold: bool) -> None:
+        self._transaction = transaction
+        self._is_held = hold
+        self._needs_reset = True
+
     def _grouped(self, commands: list[tuple[Phase, bytes]]) -> Iterator[Write]:
         if not self._extensions.pipelining:
-            return (_command(phase, line) for phase, line in commands)
+            return (single(phase, line) for phase, line in commands)
         if not self._extensions.chunking:
-            return iter([_group([*commands, (Phase.DATA, command.DATA)])])
+            return iter([grouped([*commands, _DATA])])
         if self._is_held or len(self._current.content) > MAX_EAGER_BYTES:
-            return iter([_group(commands)])
-        return iter([_with_content(_group(commands), self._chunk_header(), self._current.content)])
+            return iter([grouped(commands)])
+        return iter([with_content(grouped(commands), self._chunk_header(), self._current.content)])
 
     @property
     def _current(self) -> Transaction:
         assert self._transaction is not None
         return self._transaction
+
+    def join(self, mail: Mail) -> Transaction:
+        """Let the envelope of `mail` travel with the end of content that is about to go out.
+
+        RFC 2920 section 3.1. To be called while `is_joinable`. Its own end is held back until
+        `release` in its turn. Raises MessageError as `submit` does.
+        """
+        transaction = Transaction(mail, self._extensions)
+        self._follow(grouped([_RESET, *transaction.envelope_commands(), _DATA]))
+        self._joined = transaction
+        return transaction
+
+    def join_reset(self) -> None:
+        """Let a lone RSET travel with the end of content, to learn whether this server takes it."""
+        self._follow(grouped([_RESET]))
+
+    def _follow(self, group: Write) -> None:
+        self._unsent.append(self._unsent.pop().followed_by(group))
 
     def release(self) -> None:
         """Let the end of the content go."""
@@ -117,13 +136,13 @@ class Pipeline:
         """Return what to write now; `None` while a reply, or `release`, has to come first."""
         if not self._unsent or (self._expected and not self._extensions.pipelining):
             return None
-        if self._is_held and self._unsent[0].ends:
-            return None
-        write = self._unsent.popleft()
-        self._expected.extend(write.expects)
+        write = self._unsent[0]
         if write.ends:
+            if self._is_held:
+                return None
             self._current.is_past_return = True
-        return write
+        self._expected.extend(write.expects)
+        return self._unsent.popleft()
 
     def receive(self, data: bytes) -> list[tuple[Phase | None, Reply]]:
         """Take what arrived; return each reply with the command that it answers.
@@ -144,8 +163,14 @@ class Pipeline:
         phase = self._expected.popleft()
         if reply.code == 421:
             self._end_session(phase, reply)
-        elif phase is not Phase.RSET:
-            self._advance(phase, reply)
+        elif phase is Phase.END:
+            self._finish(reply)
+        elif phase is Phase.RSET:
+            self.may_join = self.may_join and reply.severity is Severity.POSITIVE
+        else:
+            step = self._current.receive(phase, reply)
+            if not self._expected:
+                self._go_on(phase, step)
         return phase
 
     def _take_unasked(self, reply: Reply) -> None:
@@ -157,8 +182,8 @@ class Pipeline:
         # A server may refuse content before it has seen all of it, and says so before it
         # closes. To believe a refusal is safe: the content has no end yet.
         if reply.severity in (Severity.TRANSIENT, Severity.PERMANENT):
-            transaction.abandon(Phase.CONTENT, reply)
             self._unsent.clear()
+            transaction.abandon(Phase.CONTENT, reply)
             return
         raise ProtocolError(
             f"the server said “{reply}” without being asked",
@@ -171,13 +196,23 @@ class Pipeline:
         # RFC 5321 section 3.8: 421 may be the answer to anything, and nothing follows it.
         self._stop()
         self._current.abandon(phase, reply)
+        if self._joined is not None:
+            self._joined.abandon(Phase.MAIL, reply)
 
-    def _advance(self, phase: Phase, reply: Reply) -> None:
+    def _finish(self, reply: Reply) -> None:
+        """End a transaction: the answer to its content is the last one. The joined one begins."""
         transaction = self._current
-        if phase is Phase.END and transaction.is_refused:
-            step = Step.REFUSED  # the answer to a lone dot or an unwanted chunk
-        else:
-            step = transaction.receive(phase, reply)
+        # After a refusal it is the answer to a lone dot or to an unwanted chunk.
+        if not transaction.is_refused and transaction.receive(Phase.END, reply) is Step.ACCEPTED:
+            self._needs_reset = False
+        transaction.is_done = True
+        if self._joined is not None:
+            self._begin(self._joined, hold=True)
+            self._joined = None
+
+    def _go_on(self, phase: Phase, step: Step) -> None:
+        """Say what comes next, now that all that was asked is answered."""
+        transaction = self._current
         if step is Step.CONTENT and transaction.refused_sender:
             # A dot would end, and perhaps deliver, an empty message from nobody.
             self._stop()
@@ -185,11 +220,9 @@ class Pipeline:
             self._unsent.extend(self._content_or_dot())
         elif transaction.is_refused:
             self._unsent.clear()
-        elif phase is Phase.RCPT and not self._expected and not self._unsent:
+        elif phase is Phase.RCPT and not self._unsent:
             self._unsent.extend(self._after_envelope())
-        if step is Step.ACCEPTED:
-            self._needs_reset = False
-        if not self._expected and not self._unsent:
+        if not self._unsent:
             transaction.is_done = True
 
     def _stop(self) -> None:
@@ -200,49 +233,15 @@ class Pipeline:
 
     def _after_envelope(self) -> Iterator[Write]:
         if not self._extensions.chunking:
-            return iter([_command(Phase.DATA, command.DATA)])
-        return _pieces(self._current.content, before=self._chunk_header())
+            return iter([single(*_DATA)])
+        return pieces(self._current.content, before=self._chunk_header())
 
     def _content_or_dot(self) -> Iterator[Write]:
         if self._current.has_recipient:
-            return _pieces(command.stuff(self._current.content), after=command.TERMINATOR)
+            return pieces(command.stuff(self._current.content), after=command.TERMINATOR)
         # RFC 2920 section 3.1: all recipients are refused and the server wants content all the
         # same. It gets the end of it and nothing else.
-        return iter([_command(Phase.END, command.TERMINATOR)])
+        return iter([single(Phase.END, command.TERMINATOR)])
 
     def _chunk_header(self) -> bytes:
         return command.bdat(len(self._current.content))
-
-
-def _command(phase: Phase, line: bytes) -> Write:
-    return Write(line, (phase,), (line,))
-
-
-def _group(commands: list[tuple[Phase, bytes]]) -> Write:
-    phases, lines = zip(*commands, strict=True)
-    return Write(b"".join(lines), phases, lines)
-
-
-def _with_content(group: Write, header: bytes, content: bytes) -> Write:
-    return Write(
-        b"".join((group.data, header, content)),
-        (*group.expects, Phase.END),
-        (*group.commands, header),
-        len(content),
-        ends=True,
-    )
-
-
-def _pieces(content: bytes, *, before: bytes = b"", after: bytes = b"") -> Iterator[Write]:
-    """Cut content up; only its very last bytes end it."""
-    length = len(content)
-    whole = b"".join((before, content, after))
-    commands = tuple(line for line in (before, after) if line)
-    if len(whole) <= PIECE_BYTES:
-        yield Write(whole, (Phase.END,), commands, length, ends=True)
-        return
-    view = memoryview(whole)
-    last = len(whole) - max(len(after), 1)
-    for start in range(0, last, PIECE_BYTES):
-        yield Write(view[start : min(start + PIECE_BYTES, last)])
-    yield Write(view[last:], (Phase.END,), commands, length, ends=True)

@@ -28,6 +28,8 @@ MAX_LINE_BYTES = 8 * 1024
 # EHLO replies of real servers have up to 20 lines, refusals with advice up to 10.
 MAX_REPLY_LINES = 128
 MAX_REPLY_BYTES = 32 * 1024
+# A session says the same few words again and again; those with a queue id stay out.
+MAX_KNOWN = 32
 
 _LINE = re.compile(rb"([2-5][0-9]{2})([ -]|$)(.*)", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:\s+|$)")
@@ -40,6 +42,9 @@ class Severity(IntEnum):
     INTERMEDIATE = 3
     TRANSIENT = 4
     PERMANENT = 5
+
+
+_SEVERITIES = {each.value: each for each in Severity}
 
 
 class Reply(Struct, frozen=True):
@@ -56,11 +61,13 @@ class Reply(Struct, frozen=True):
     @property
     def severity(self) -> Severity:
         """What the first digit of the code says."""
-        return Severity(self.code // 100)
+        return _SEVERITIES[self.code // 100]
 
     @property
     def text(self) -> str:
         """The words of the reply in one line."""
+        if len(self.lines) == 1:
+            return self.lines[0]
         return " ".join(line for line in self.lines if line)
 
     def __str__(self) -> str:
@@ -71,7 +78,8 @@ class ReplyReader:
     """Collects bytes and hands out whole replies."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer = b""
+        self._known: dict[bytes, Reply] = {}
         self._code = 0
         self._lines: list[bytes] = []
         self._size = 0
@@ -95,15 +103,22 @@ class ReplyReader:
         Nonsense behind a reply in the same segment does not take that reply with it: the
         ProtocolError comes when the iteration gets there.
         """
-        self._buffer += data
-        *lines, rest = bytes(self._buffer).split(b"\n")
-        self._buffer[:] = rest
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
-            reply = self._line(line.removesuffix(b"\r"))
+            reply = None if self._lines else self._known.get(line)
+            if reply is None:
+                reply = self._read(line)
             if reply is not None:
                 yield reply
-        if len(rest) > MAX_LINE_BYTES:
+        if len(self._buffer) > MAX_LINE_BYTES:
             raise _too_long("line")
+
+    def _read(self, line: bytes) -> Reply | None:
+        is_alone = not self._lines
+        reply = self._line(line.removesuffix(b"\r"))
+        if is_alone and reply is not None and len(self._known) < MAX_KNOWN:
+            self._known[line] = reply
+        return reply
 
     def _line(self, line: bytes) -> Reply | None:
         self._size += len(line)
@@ -134,6 +149,8 @@ def parse_reply(code: int, lines: tuple[str, ...]) -> Reply:
     if match is None or int(match[1][0]) != code // 100:
         return Reply(code, "", lines)
     enhanced = match[1]
+    if len(lines) == 1:
+        return Reply(code, enhanced, (lines[0][match.end() :],))
     return Reply(code, enhanced, tuple(_without(line, enhanced) for line in lines))
 
 

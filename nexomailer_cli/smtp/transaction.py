@@ -79,7 +79,7 @@ def obstacle(mail: Mail, extensions: Extensions) -> str:
 def needs_smtputf8(mail: Mail) -> bool:
     """Whether an envelope address or a header is not ASCII (RFC 6531 section 3.2)."""
     envelope = mail.envelope
-    if not all(address.isascii() for address in (envelope.sender, *envelope.recipients)):
+    if not (envelope.sender.isascii() and all(map(str.isascii, envelope.recipients))):
         return True
     if mail.content.isascii():
         return False
@@ -98,6 +98,7 @@ class Transaction:
         self._content = command.canonical(mail.content)
         self._recipients: list[Reply | None] = [None] * len(mail.envelope.recipients)
         self._answered = 0
+        self._accepted = 0
         # The reply that settles the matter for every recipient not refused before.
         self._final: tuple[Phase, Reply] | None = None
 
@@ -109,9 +110,7 @@ class Transaction:
     @property
     def has_recipient(self) -> bool:
         """Whether a recipient was accepted, and the mail as a whole not refused."""
-        return self._final is None and any(
-            reply is not None and reply.severity is Severity.POSITIVE for reply in self._recipients
-        )
+        return self._final is None and self._accepted > 0
 
     @property
     def is_refused(self) -> bool:
@@ -174,7 +173,8 @@ class Transaction:
         Raises ProtocolError for a reply that is no answer to the command, such as 250
         where only 354 makes sense: a client that takes it for one is out of step.
         """
-        step = STEPS[phase, reply.severity]
+        severity = reply.severity
+        step = STEPS[phase, severity]
         if step is Step.NONSENSE:
             raise ProtocolError(
                 f"the server answered {reply.code} to {phase.name}",
@@ -185,6 +185,7 @@ class Transaction:
         if phase is Phase.RCPT:
             self._recipients[self._answered] = reply
             self._answered += 1
+            self._accepted += severity is Severity.POSITIVE
         if step in (Step.REFUSED, Step.ACCEPTED) and self._final is None:
             self._final = phase, reply
         return step

@@ -112,4 +112,5 @@ def test_services_with_one_user_for_everybody_say_so() -> None:
 def test_the_data_holds_nothing_that_is_not_read() -> None:
     text = Path(presets.__file__).with_name("presets.toml").read_text(encoding="utf-8")
     fields = {field for preset in tomllib.loads(text)["presets"].values() for field in preset}
-    assert fields == {"host", "port", "secure", "user", "domains", "note"}
+    limits = {"rate", "max_connections", "max_messages"}
+    assert fields == {"host", "port", "secure", "user", "domains", "note"} | limits

@@ -33,6 +33,7 @@ def test_every_extension_that_counts_is_found() -> None:
         starttls=True,
         size=52428800,
         max_recipients=50,
+        max_mails=20,
         auth=("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"),
     )
 

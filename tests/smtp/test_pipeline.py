@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from nexomailer_cli.errors import AddressError, ProtocolError
 from nexomailer_cli.smtp.envelope import Envelope, Mail
 from nexomailer_cli.smtp.extensions import Extensions
-from nexomailer_cli.smtp.outcome import Phase, Verdict
-from nexomailer_cli.smtp.pipeline import MAX_EAGER_BYTES, PIECE_BYTES, Pipeline
+from nexomailer_cli.smtp.outcome import Disposition, Phase, Verdict
+from nexomailer_cli.smtp.pipeline import Pipeline
 from nexomailer_cli.smtp.transaction import Transaction
+from nexomailer_cli.smtp.write import MAX_EAGER_BYTES, PIECE_BYTES
 
 LOCKSTEP = Extensions()
 GROUPED = Extensions(pipelining=True)
@@ -349,6 +350,145 @@ def test_a_recipient_without_an_answer_after_the_end_is_unknown() -> None:
     assert verdicts(transaction) == [Verdict.REJECTED, Verdict.UNKNOWN]
 
 
+# --- joined: the end of one mail and the envelope of the next in one write -------------------
+
+OTHER = Mail(Envelope("s@a.test", ("r3@b.test",)), b"Subject: y\r\n\r\nother\r\n")
+JOINT = b".\r\nRSET\r\nMAIL FROM:<s@a.test>\r\nRCPT TO:<r3@b.test>\r\nDATA\r\n"
+
+
+def joined() -> tuple[Pipeline, Transaction, Transaction]:
+    """Return a pipeline in which the end of ONE has gone out together with OTHER's envelope."""
+    pipeline = Pipeline(GROUPED)
+    first = pipeline.submit(ONE, hold=True)
+    answer(pipeline, "250 a", "250 b", "354 go")
+    assert pipeline.is_held_back
+    pipeline.release()
+    assert pipeline.is_joinable
+    second = pipeline.join(OTHER)
+    assert not pipeline.is_joinable
+    assert written(pipeline).endswith(b"..body\r\n" + JOINT)
+    assert (first.is_past_return, second.is_past_return) == (True, False)
+    return pipeline, first, second
+
+
+def test_the_next_envelope_travels_with_the_end_of_the_content() -> None:
+    pipeline, first, second = joined()
+    answer(pipeline, "250 done", "250 reset")
+    assert (first.is_done, second.is_done) == (True, False)
+    assert verdicts(first) == [Verdict.ACCEPTED]
+    assert answer(pipeline, "250 a", "250 b", "354 go") == b""
+    assert pipeline.is_held_back
+    pipeline.release()
+    assert written(pipeline) == OTHER.content + b".\r\n"
+    answer(pipeline, "250 done")
+    assert verdicts(second) == [Verdict.ACCEPTED]
+    assert pipeline.is_reusable
+    assert pipeline.may_join
+
+
+def test_a_refused_content_leaves_the_joined_mail_alone() -> None:
+    pipeline, first, second = joined()
+    pipeline.receive(b"554 5.7.1 spam\r\n250 reset\r\n250 a\r\n250 b\r\n354 go\r\n")
+    assert verdicts(first) == [Verdict.REJECTED]
+    pipeline.release()
+    answer(pipeline, "250 done")
+    assert verdicts(second) == [Verdict.ACCEPTED]
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_421_answers_what_is_joined_as_well(before: int) -> None:
+    pipeline, first, second = joined()
+    answers = ["250 done", "250 reset", "250 a", "250 b", "354 go"]
+    answer(pipeline, *answers[:before], "421 4.3.2 bye")
+    assert first.is_done
+    assert second.is_done
+    assert verdicts(first) == [Verdict.ACCEPTED if before else Verdict.DEFERRED]
+    assert verdicts(second) == [Verdict.DEFERRED]
+    assert not second.is_past_return
+    assert not pipeline.is_reusable
+
+
+def test_a_server_that_does_not_take_what_is_joined_says_so_to_each_of_it() -> None:
+    pipeline, first, second = joined()
+    answer(pipeline, "250 done", "503 a", "503 b", "503 c", "503 d")
+    assert verdicts(first) == [Verdict.ACCEPTED]
+    assert not pipeline.may_join
+    [disposition] = second.dispositions()
+    assert (disposition.verdict, disposition.phase) == (Verdict.REJECTED, Phase.MAIL)
+    assert written(pipeline) == b""
+
+
+def test_a_lone_reset_behind_the_dot_is_a_question_of_its_own() -> None:
+    pipeline = Pipeline(GROUPED)
+    transaction = pipeline.submit(ONE)
+    answer(pipeline, "250 a", "250 b")
+    pipeline.receive(b"354 go\r\n")
+    pipeline.join_reset()
+    assert written(pipeline).endswith(b".\r\nRSET\r\n")
+    answer(pipeline, "250 done")
+    assert transaction.is_done
+    assert pipeline.awaiting is Phase.RSET
+    answer(pipeline, "250 reset")
+    assert pipeline.awaiting is None
+    assert pipeline.may_join
+
+
+def test_content_in_pieces_is_joined_by_its_end() -> None:
+    content = b"x\r\n" * MAX_EAGER_BYTES
+    pipeline = Pipeline(GROUPED)
+    pipeline.submit(Mail(ONE.envelope, content), hold=True)
+    wire = answer(pipeline, "250 a", "250 b", "354 go")
+    assert wire.endswith(b"\r\n" + b"x\r\n" * 9)
+    assert pipeline.is_held_back
+    pipeline.release()
+    pipeline.join(OTHER)
+    assert written(pipeline) == JOINT
+
+
+def test_a_refusal_in_the_middle_of_the_content_is_not_followed_by_what_is_joined() -> None:
+    pipeline = Pipeline(GROUPED)
+    first = pipeline.submit(ONE, hold=True)
+    answer(pipeline, "250 a", "250 b", "354 go")
+    pipeline.release()
+    second = pipeline.join(OTHER)
+    pipeline.receive(b"552 5.3.4 too big\r\n")
+    assert written(pipeline) == b""
+    assert verdicts(first) == [Verdict.REJECTED]
+    assert not second.is_done
+    assert not pipeline.is_reusable
+
+
+@pytest.mark.parametrize("shape", ["lockstep", "chunked", "slow"])
+def test_nothing_is_joinable_in_the_other_shapes(shape: str) -> None:
+    pipeline = Pipeline(SHAPES[shape])
+    pipeline.submit(ONE, hold=True)
+    answer(pipeline, "250 a", "250 b", *(() if SHAPES[shape].chunking else ("354 go",)))
+    assert pipeline.is_held_back
+    pipeline.release()
+    assert not pipeline.is_joinable
+
+
+def test_a_lone_dot_is_not_joinable_nor_is_an_envelope() -> None:
+    pipeline = Pipeline(GROUPED)
+    assert not pipeline.is_joinable
+    pipeline.submit(ONE)
+    assert not pipeline.is_joinable
+    written(pipeline)
+    pipeline.receive(b"250 a\r\n550 b\r\n354 go\r\n")
+    assert not pipeline.is_joinable
+
+
+def test_a_joined_envelope_that_must_not_go_out_changes_nothing() -> None:
+    pipeline = Pipeline(GROUPED)
+    pipeline.submit(ONE, hold=True)
+    answer(pipeline, "250 a", "250 b", "354 go")
+    pipeline.release()
+    with pytest.raises(AddressError):
+        pipeline.join(Mail(Envelope("s@a.test", ("x@y>\r\nDATA",)), CONTENT))
+    assert pipeline.is_joinable
+    assert written(pipeline) == DOTTED
+
+
 CODES = st.sampled_from(["250 ok", "354 go", "421 bye", "450 later", "503 what", "550 no"])
 
 
@@ -371,3 +511,35 @@ def test_every_recipient_gets_one_verdict_and_acceptance_is_never_invented(
     if any(each.verdict is Verdict.ACCEPTED for each in dispositions):
         assert transaction.is_past_return
         assert replies[0] == "250 ok"
+
+
+@given(
+    st.lists(CODES, min_size=1, max_size=9),
+    st.lists(st.integers(1, 10), min_size=9, max_size=9),
+)
+def test_joined_mails_are_told_apart_however_the_bytes_arrive(
+    replies: list[str], cuts: list[int]
+) -> None:
+    def play(chunks: list[bytes]) -> list[tuple[bool, bool, tuple[Disposition, ...]]]:
+        pipeline, first, second = joined()
+        try:
+            for chunk in chunks:
+                pipeline.receive(chunk)
+                if pipeline.is_held_back:
+                    pipeline.release()
+                wire = written(pipeline)
+                # No content goes out before its own 354.
+                assert not wire or second.has_recipient or wire == b".\r\n"
+        except ProtocolError:
+            pass
+        return [(t.is_done, t.is_past_return, t.dispositions()) for t in (first, second)]
+
+    whole = [f"{reply}\r\n".encode() for reply in replies]
+    pieces = [
+        piece for line, cut in zip(whole, cuts, strict=False) for piece in (line[:cut], line[cut:])
+    ]
+    (first, second) = play(whole)
+    assert play(pieces) == [first, second]
+    (one,), (_, is_past_return, (other,)) = first[2], second
+    assert one.verdict is not Verdict.ACCEPTED or replies[0] == "250 ok"
+    assert other.verdict is not Verdict.ACCEPTED or is_past_return

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from nexomailer_cli.errors import ProtocolError
 from nexomailer_cli.smtp.reply import (
+    MAX_KNOWN,
     MAX_LINE_BYTES,
     MAX_REPLY_LINES,
     Reply,
@@ -111,3 +112,19 @@ def test_a_reply_speaks_for_itself() -> None:
     assert str(reply) == "550 5.1.1 no such user"
     assert reply.severity is Severity.PERMANENT
     assert str(Reply(221)) == "221"
+
+
+def test_words_heard_before_end_a_reply_of_several_lines_all_the_same() -> None:
+    reader = ReplyReader()
+    assert reader.receive(b"250 ok\r\n250 ok\r\n") == [Reply(250, "", ("ok",))] * 2
+    assert reader.receive(b"250-first\r\n250 ok\r\n") == [Reply(250, "", ("first", "ok"))]
+    with pytest.raises(ProtocolError, match="two codes"):
+        reader.receive(b"550-first\r\n250 ok\r\n")
+
+
+def test_a_session_remembers_few_words() -> None:
+    reader = ReplyReader()
+    for number in range(2 * MAX_KNOWN):
+        [reply] = reader.receive(b"250 queued as %d\r\n" % number)
+        assert reply.text == f"queued as {number}"
+    assert len(reader._known) == MAX_KNOWN

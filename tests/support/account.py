@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.smtp.envelope import Envelope, Mail
 from nexomailer_cli.smtp.failure import Rule
+from nexomailer_cli.transport.account import Account
 from nexomailer_cli.transport.base import Event, Observer, unobserved
 from nexomailer_cli.transport.connection import Connection
 from nexomailer_cli.transport.handshake import Handshake
 from nexomailer_cli.transport.limits import Limits
-from nexomailer_cli.transport.provider import Account
 from nexomailer_cli.transport.terms import Terms
 from tests.support.script import Peer
 

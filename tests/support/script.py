@@ -92,6 +92,11 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Oblige:
+    """Take every mail that comes, with DATA, until the client says QUIT."""
+
+
+@dataclass(frozen=True)
 class Dribble:
     """Send text one byte at a time until the client goes away."""
 
@@ -112,6 +117,7 @@ Step = (
     | Close
     | Reset
     | Hang
+    | Oblige
     | Dribble
 )
 Script = Sequence[Step]
@@ -186,6 +192,8 @@ class _Conversation:
                 self._writer.transport.abort()
             case Hang():
                 await self._reader.read()
+            case Oblige():
+                await self._oblige()
             case Dribble(text):
                 await self._dribble(text)
 
@@ -198,6 +206,17 @@ class _Conversation:
         if not line.upper().startswith(prefix.upper()):
             self._peer.surprises.append(f"expected {prefix!r}, heard {line!r}")
             raise ConnectionResetError
+
+    async def _oblige(self) -> None:
+        while True:
+            line = (await self._reader.readline()).decode()
+            self._peer.heard.append(line.rstrip(CRLF))
+            if not line or line.startswith("QUIT"):
+                return
+            if line.startswith("DATA"):
+                self._writer.write(b"354 go on\r\n")
+                await self._do(Content())
+            self._writer.write(b"250 ok\r\n")
 
     async def _dribble(self, text: str) -> None:
         for character in text:

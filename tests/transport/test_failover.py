@@ -14,9 +14,10 @@ from nexomailer_cli.smtp.envelope import Mail
 from nexomailer_cli.smtp.failure import Failure, Scope
 from nexomailer_cli.smtp.outcome import Disposition, Outcome, Phase, Status, Verdict
 from nexomailer_cli.smtp.reply import Reply as Answer
+from nexomailer_cli.transport.account import Account
 from nexomailer_cli.transport.failover import FailoverTransport, more_telling, waiting_recipients
 from nexomailer_cli.transport.limits import Limits
-from nexomailer_cli.transport.provider import Account, ProviderTransport
+from nexomailer_cli.transport.provider import ProviderTransport
 from nexomailer_cli.transport.terms import Terms
 from tests.support.account import BIG, CONTENT, PASSWORD, PROMPT, account, mail
 from tests.support.script import (

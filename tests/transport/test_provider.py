@@ -17,10 +17,11 @@ from nexomailer_cli.smtp.envelope import Envelope, Mail
 from nexomailer_cli.smtp.failure import Failure, Scope
 from nexomailer_cli.smtp.outcome import Outcome, Phase, Status, Verdict
 from nexomailer_cli.transport import handshake
+from nexomailer_cli.transport.account import Account
 from nexomailer_cli.transport.base import Attempted, Event, Said, Withheld
 from nexomailer_cli.transport.dial import dial
 from nexomailer_cli.transport.limits import Limits
-from nexomailer_cli.transport.provider import Account, ProviderTransport
+from nexomailer_cli.transport.provider import ProviderTransport
 from nexomailer_cli.transport.terms import Terms
 from tests.support.account import (
     HASTY,

@@ -1,0 +1,1 @@
+"""Many messages, every row accounted for. Knows no options, no terminal and no sockets."""

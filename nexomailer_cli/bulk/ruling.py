@@ -1,0 +1,88 @@
+"""What follows for a row from what became of its mail. Pure: an outcome in, a ruling out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from nexomailer_cli.bulk.state import State
+from nexomailer_cli.smtp.failure import Scope
+from nexomailer_cli.smtp.outcome import Attempt, Disposition, Phase, Verdict
+from nexomailer_cli.transport.account import SIGN_IN_CODES
+
+if TYPE_CHECKING:
+    from nexomailer_cli.smtp.failure import Failure
+
+# Sending again at once costs the row nothing: it was not the row that failed.
+AT_ONCE = frozenset({Scope.PROVIDER, Scope.RATE, Scope.QUOTA, Scope.SESSION, Scope.CROWD})
+# This provider will not take the row, another may.
+SHUT = frozenset({Scope.SENDER, Scope.CAPACITY})
+
+
+class Ruling(Struct, frozen=True, kw_only=True):
+    """Where a row stands after an attempt.
+
+    `decisive` is the disposition that says why. `rest` are the recipients to try again,
+    `flaw` what was said of those who were refused for good. WAITING is again at once and not
+    charged, DEFERRED later and charged. `shuts` this provider for the row, for good.
+    """
+
+    state: State
+    decisive: Disposition
+    rest: tuple[str, ...] = ()
+    flaw: str = ""
+    shuts: bool = False
+
+
+def rule(dispositions: tuple[Disposition, ...], flaw: str = "") -> Ruling:
+    """Return what follows; `flaw` is what earlier attempts left behind."""
+    unknown = next((d for d in dispositions if d.verdict is Verdict.UNKNOWN), None)
+    if unknown is not None:
+        return Ruling(state=State.UNKNOWN, decisive=unknown, flaw=flaw)
+    refused = next((d for d in dispositions if _is_refused(d)), None)
+    if refused is not None:
+        flaw = flaw or _words(refused)
+    again = tuple(d for d in dispositions if d.failure is not None and not _is_refused(d))
+    if again:
+        return _again(again, flaw)
+    if flaw:
+        return Ruling(state=State.REJECTED, decisive=refused or dispositions[0], flaw=flaw)
+    return Ruling(state=State.ACCEPTED, decisive=dispositions[0])
+
+
+def _again(again: tuple[Disposition, ...], flaw: str) -> Ruling:
+    charged = next((d for d in again if _scope(d) not in AT_ONCE | SHUT), None)
+    decisive = charged or again[0]
+    return Ruling(
+        state=State.DEFERRED if charged else State.WAITING,
+        decisive=decisive,
+        rest=tuple(each.recipient for each in again),
+        flaw=flaw,
+        shuts=charged is None and _scope(decisive) in SHUT,
+    )
+
+
+def _is_refused(disposition: Disposition) -> bool:
+    failure = disposition.failure
+    if failure is None:
+        return False
+    return not failure.is_transient and not failure.may_fail_over
+
+
+def _scope(disposition: Disposition) -> Scope | None:
+    failure: Failure | None = disposition.failure
+    return failure.scope if failure else None
+
+
+def _words(disposition: Disposition) -> str:
+    said = str(disposition.reply) if disposition.reply else disposition.reason
+    return f"{disposition.recipient}: {said}"
+
+
+def shuts_out(attempt: Attempt, failure: Failure) -> bool:
+    """Whether it was the sign-in: the same password again is how accounts get locked."""
+    if failure.is_transient:
+        return False
+    reply = attempt.reply
+    return attempt.phase is Phase.AUTH or (reply is not None and reply.code in SIGN_IN_CODES)

@@ -1,0 +1,156 @@
+"""The message of a run: compiled once from options and defaults, written for every row."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from nexomailer_cli.bulk.examination import Examination, Policy
+from nexomailer_cli.bulk.identity import digest, local_part
+from nexomailer_cli.bulk.suppression import Suppression
+from nexomailer_cli.cli import sources
+from nexomailer_cli.cli.request import check_standing_headers
+from nexomailer_cli.errors import InputError, MessageError, UsageError
+from nexomailer_cli.message.letter import Table, compile_letter
+from nexomailer_cli.message.wording import Wording
+from nexomailer_cli.printable import printable
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from nexomailer_cli.bulk.recipients import Row, Rows
+    from nexomailer_cli.cli.bulk_options import BulkOptions
+    from nexomailer_cli.config.settings import Defaults
+    from nexomailer_cli.smtp.envelope import Mail
+
+SAMPLE_LINES = 20
+
+
+class Writing:
+    """A run's message and the rows that it is for.
+
+    Raises UsageError, InputError and MessageError for what is wrong whatever the row.
+    """
+
+    def __init__(self, options: BulkOptions, defaults: Defaults, rows: Rows) -> None:
+        self.rows = rows
+        self._options = options
+        self._letter = compile_letter(_wording(options, defaults), _table(options, rows))
+        unknown = self._letter.unknown_names()
+        if unknown:
+            known = ", ".join(printable(name) for name in rows.columns[:20])
+            raise MessageError("\n".join(map(str, unknown)), hint=f"Columns: {known}.")
+        if options.key is not None and options.key not in rows.columns:
+            raise UsageError(f"--key: there is no column “{printable(options.key)}”")
+
+    @property
+    def digest(self) -> str:
+        """The fingerprint of the message before rows come in."""
+        return digest(self._letter.sources)
+
+    @property
+    def has_unsubscribe(self) -> bool:
+        """Whether a header lets its readers unsubscribe."""
+        return self._letter.has_unsubscribe
+
+    def sender(self) -> str:
+        """Return the address that the first row's message is from."""
+        for row in self.rows:
+            return self._letter.sender(row).spec
+        return ""
+
+    def examination(self) -> Examination:
+        """Return a pass over all rows."""
+        options = self._options
+        suppression = Suppression(options.suppress) if options.suppress else None
+        dedupe = cast("Literal['error', 'skip', 'keep']", options.dedupe)
+        return Examination(self.rows, self._letter, Policy(options.key or "", dedupe, suppression))
+
+    def mail(self, row: Row, key: str, began: int, facts: Facts) -> Mail:
+        """Return a row's mail, the same at every attempt; raise MessageError.
+
+        `began` is when its first attempt was, in seconds.
+        """
+        secret, domain = facts
+        message_id = f"<{local_part(secret, key)}@{domain}>"
+        try:
+            return self._letter.mail(row, message_id=message_id, date=_moment(began))
+        except InputError as error:  # a file that has gone since it was looked at
+            raise MessageError(str(error), hint=error.hint) from error
+
+    def sample(self, row: Row) -> str:
+        """Return the beginning of a row's message, harmless, to be looked at."""
+        mail = self.mail(row, "sample", int(time.time()), ("sample", "sample.invalid"))
+        lines = mail.content.decode("utf-8", "replace").split("\r\n")
+        return "\n".join(f"  | {printable(line)}" for line in lines[:SAMPLE_LINES])
+
+
+Facts = tuple[str, str]  # what Message-IDs follow from: the run's secret, and their domain
+
+
+@lru_cache(maxsize=64)
+def _moment(began: int) -> datetime:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(began).astimezone()
+
+
+def _table(options: BulkOptions, rows: Rows) -> Table:
+    beside = Path() if options.file == "-" else Path(options.file).parent
+    root = beside if options.attach_root is None else Path(options.attach_root)
+    return Table(
+        name=rows.name,
+        columns=rows.columns,
+        attach_root=root,
+        template_folder=Path(options.template).parent if options.template else root,
+        max_octets=sources.MAX_OCTETS,
+    )
+
+
+def _wording(options: BulkOptions, defaults: Defaults) -> Wording:
+    check_standing_headers(defaults)
+    return Wording(
+        template=_template(options),
+        sender=options.sender,
+        to=options.to,
+        cc=options.cc,
+        bcc=options.bcc,
+        reply_to=options.reply_to,
+        subject=options.subject,
+        text=_body(options.text, "--text"),
+        html=_body(options.html, "--html"),
+        markdown=_body(options.markdown, "--markdown"),
+        attach=options.attach,
+        headers=sources.header_fields(options.header),
+        list_unsubscribe=options.list_unsubscribe,
+        default_sender=defaults.from_ or "",
+        default_reply_to=defaults.reply_to or "",
+        standing=tuple(defaults.headers.items()),
+        envelope_from=_envelope_from(options, defaults),
+    )
+
+
+def _template(options: BulkOptions) -> tuple[str, str] | None:
+    if options.template is None:
+        return None
+    text = sources.decoded(sources.read_file(options.template), options.template)
+    return text, options.template
+
+
+def _body(value: str | None, option: str) -> str | None:
+    if value == "-":
+        raise UsageError(f"{option}: a body cannot come from standard input", hint="Use @FILE.")
+    return None if value is None else sources.read_text(value, option)
+
+
+def _envelope_from(options: BulkOptions, defaults: Defaults) -> str | None:
+    value = options.envelope_from
+    if value is None:
+        value = defaults.envelope_from
+    if value is None:
+        return None
+    if value in ("", "<>"):
+        return ""
+    return sources.typed_address(value, "--envelope-from").spec

@@ -1,0 +1,134 @@
+"""The end of a run, for people, programs, spreadsheets and the shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from nexomailer_cli.bulk.report import reasons, table
+from nexomailer_cli.bulk.state import State
+from nexomailer_cli.cli.bulk_display import SCHEMA
+from nexomailer_cli.cli.exit_status import ExitStatus
+from nexomailer_cli.errors import OutputError
+from nexomailer_cli.printable import printable
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable, Mapping
+
+    from nexomailer_cli.bulk.journal import Journal
+    from nexomailer_cli.bulk.recipients import Rows
+    from nexomailer_cli.cli.output import Output
+
+MOST_REASONS = 20
+NOT_SENT = (State.WAITING, State.LEASED)
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """How a run has ended. `counts` are of all its rows, by all runs on this journal."""
+
+    counts: Mapping[State, int]
+    exit_status: int
+    journal: str = ""
+    elapsed: float = 0.0
+    sent: int = 0  # rows that this run brought to an end
+    by_provider: Mapping[str, Counter[State]] = {}
+    invalid: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return sum(self.counts.values()) + self.invalid
+
+
+def as_json(ending: Ending) -> dict[str, Any]:
+    """Return the last line of `--json`, as the command-line contract has it."""
+    counts = ending.counts
+    return {
+        "schema": SCHEMA,
+        "event": "report",
+        "rows": ending.rows,
+        "accepted": counts.get(State.ACCEPTED, 0),
+        "deferred": counts.get(State.DEFERRED, 0),
+        "rejected": counts.get(State.REJECTED, 0),
+        "unknown": counts.get(State.UNKNOWN, 0) + counts.get(State.SENDING, 0),
+        "skipped": counts.get(State.SKIPPED, 0),
+        "invalid": ending.invalid,
+        "waiting": sum(counts.get(state, 0) for state in NOT_SENT),
+        "messages_per_second": round(ending.sent / ending.elapsed, 1) if ending.elapsed else 0.0,
+        "elapsed_s": round(ending.elapsed, 3),
+        "providers": {
+            name: {state.word: count for state, count in sorted(states.items())}
+            for name, states in ending.by_provider.items()
+        },
+        "journal": ending.journal or None,
+        "exit_code": int(ending.exit_status),
+    }
+
+
+def exit_status(counts: Mapping[State, int], trouble: int | None) -> int:
+    """Return the exit status for where all rows stand.
+
+    `trouble` is that of what kept a provider from working, if anything did.
+    """
+    unsent = counts.get(State.DEFERRED, 0) + sum(counts.get(state, 0) for state in NOT_SENT)
+    if counts.get(State.UNKNOWN, 0) or counts.get(State.SENDING, 0):
+        return ExitStatus.UNKNOWN
+    if not (unsent or counts.get(State.REJECTED, 0)):
+        return ExitStatus.OK
+    if counts.get(State.ACCEPTED, 0):
+        return ExitStatus.PARTIAL
+    if not unsent:
+        return ExitStatus.REFUSED
+    return ExitStatus.TEMPORARY if trouble is None else trouble
+
+
+def tell(ending: Ending, journal: Journal, output: Output) -> None:
+    """Tell people how it went, and why where it did not."""
+    counts = ending.counts
+    words = ", ".join(
+        f"{counts[state]} {state.word}" for state in sorted(counts) if counts.get(state)
+    )
+    speed = f" in {ending.elapsed:.1f} s" if ending.sent else ""
+    output.note(f"{ending.rows} rows: {words}{speed}")
+    for name, states in ending.by_provider.items():
+        through = ", ".join(f"{count} {state.word}" for state, count in sorted(states.items()))
+        output.note(f"  {name}: {through}")
+    tell_reasons(journal, output)
+
+
+def tell_reasons(journal: Journal, output: Output) -> None:
+    """Tell why rows were not accepted, the most frequent reason first."""
+    found = reasons(journal.records()).most_common()
+    for (state, reason), count in found[:MOST_REASONS]:
+        output.fact(f"  {count} × {state.word}: {reason}")
+    if len(found) > MOST_REASONS:
+        output.fact(f"  and {len(found) - MOST_REASONS} further reasons")
+
+
+def tell_unknown(journal: Journal, output: Output) -> None:
+    """Name every row of which nobody knows whether it was delivered."""
+    for record in journal.records():
+        if record.state is State.UNKNOWN:
+            output.fact(f"row {record.number}, {record.key}: unknown: {record.text}")
+
+
+def write_table(
+    path: str, rows: Rows, journal: Journal, wanted: Iterable[State] | None = None
+) -> int:
+    """Write a CSV of the input's rows with what became of each; return how many.
+
+    Raises OutputError when it cannot be written.
+    """
+    states = frozenset(State if wanted is None else wanted)
+    lines = table(rows.columns, rows, journal.records(), states.__contains__)
+    import csv
+
+    try:
+        with open(path, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - "-" is none
+            writer = csv.writer(file)
+            writer.writerow(next(lines))
+            return sum(1 for line in lines if writer.writerow(line))
+    except OSError as error:
+        raise OutputError(f"cannot write {printable(path)}: {error.strerror}") from error

@@ -1,0 +1,140 @@
+"""A run from the first connection to the last record, and what is seen of it meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from random import SystemRandom
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from nexomailer_cli.bulk.course import Course
+from nexomailer_cli.bulk.desk import Desk
+from nexomailer_cli.bulk.ledger import Ledger
+from nexomailer_cli.bulk.queue import Queue
+from nexomailer_cli.bulk.runner import Clock, LoopTurns, Run, new_loop
+from nexomailer_cli.cli import signals
+from nexomailer_cli.cli.bulk_display import View
+from nexomailer_cli.cli.bulk_plan import Plan, line_up, with_connections
+from nexomailer_cli.core import Surroundings, Wishes, chosen, open_pools
+from nexomailer_cli.transport.base import Event, Said, Withheld, unobserved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nexomailer_cli.bulk.job import Job
+    from nexomailer_cli.bulk.journal import Journal
+    from nexomailer_cli.bulk.recipients import Rows
+    from nexomailer_cli.cli.bulk_options import BulkOptions
+    from nexomailer_cli.cli.output import Output
+    from nexomailer_cli.config.settings import Config
+    from nexomailer_cli.smtp.envelope import Mail
+    from nexomailer_cli.smtp.outcome import Attempt
+
+
+class Work(Struct, frozen=True, kw_only=True):
+    """All that a run needs; `sender` may name us to servers, `write` makes a row's mail."""
+
+    config: Config
+    options: BulkOptions
+    plan: Plan
+    rows: Rows
+    journal: Journal
+    write: Callable[[Job], Mail]
+    sender: str
+    view: View
+    output: Output
+
+
+class Ended(Struct, frozen=True):
+    """How a run ended. `trouble` is what kept a provider from working last."""
+
+    desk: Desk
+    elapsed: float
+    was_interrupted: bool
+    trouble: Attempt | None
+
+
+def run(work: Work) -> Ended:
+    """Send until every row is accounted for; raise what keeps the journal from being written."""
+    started = time.monotonic()
+    # What it says of a lost connection, a traceback and all, is what the outcome tells.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as loop:
+            desk, was_interrupted = loop.run(_run(work))
+    finally:
+        work.view.close()
+    if desk.failure is not None:
+        raise desk.failure
+    return Ended(desk, time.monotonic() - started, was_interrupted, desk.last_trouble)
+
+
+async def _run(work: Work) -> tuple[Desk, bool]:
+    clock = Clock()
+    turns = LoopTurns(clock)
+    options = work.options
+    wishes = Wishes(sender=work.sender, provider=options.provider, failover=not options.no_failover)
+    config = with_connections(work.config, options.connections)
+    providers = chosen(config, wishes, os.environ)
+    gates = line_up(providers, config, work.plan, work.journal, SystemRandom())
+    span = work.plan.span(clock())
+    queue = Queue(lambda: work.rows, work.journal, span, leases=not options.durable)
+    course = Course(
+        write=work.write,
+        tell=work.view,
+        random=SystemRandom(),
+        until=span.until,
+        patience=work.plan.retry_for,
+        bounds=work.plan.bounds,
+    )
+    ledger = Ledger(work.journal, gates, turns, clock)
+    desk = Desk(queue, gates, ledger, course, turns, clock)
+    pools = open_pools(config, wishes, _around(work.output), desk)
+    course_of = Run(desk, pools, turns, _signals())
+    names = [each.name for each in providers]
+    await course_of.complete(
+        lambda: work.view.tick(
+            desk, {name: pool.state for name, pool in zip(names, pools, strict=True)}
+        )
+    )
+    return desk, course_of.was_interrupted
+
+
+def _signals() -> tuple[int, ...]:
+    return tuple(signals.heard())
+
+
+def _around(output: Output) -> Surroundings:
+    from nexomailer_cli.config.secrets import terminal_prompt
+
+    return Surroundings(
+        env=os.environ,
+        prompt=terminal_prompt(),
+        warn=output.warn,
+        blocking=signals.interruptible,
+        # Nobody is told of every line who has not asked: they are ten for each message.
+        observer=_Listener(output) if output.verbose else unobserved,
+    )
+
+
+class _Listener:
+    """Tells people what connections do, when asked."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._started = time.monotonic()
+        self._withheld: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event; what a server does not offer is told once."""
+        match event:
+            case Said(speaker, text):
+                elapsed = time.monotonic() - self._started
+                self._output.detail(f"{elapsed:8.3f} {speaker}: {text}")
+            case Withheld(provider, what) if provider not in self._withheld:
+                self._withheld.add(provider)
+                self._output.warn(f"{provider}: the server does not offer {what}")
