@@ -15,11 +15,14 @@ from nexomailer_cli.cli.everywhere import Globals
 from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, Version, settle
 
 if TYPE_CHECKING:
+    from queue import SimpleQueue
+
     from nexomailer_cli.cli.output import Output
     from nexomailer_cli.sandbox.reception import Captured
     from nexomailer_cli.sandbox.server import Sandbox
 
 SCHEMA = "nexomailer.sandbox/1"
+LOOK_SECONDS = 1.0
 DEFAULT_PORT = 2525  # the customary stand-in for 25 and 587, and no privilege needed
 
 
@@ -70,11 +73,11 @@ def sandbox(
 
 
 def _run(output: "Output", *, port: int, maildir: Path | None, as_json: bool) -> None:
-    from queue import SimpleQueue
+    import queue
 
     from nexomailer_cli.sandbox.server import Sandbox
 
-    arrivals: SimpleQueue[Captured | None] = SimpleQueue()
+    arrivals: SimpleQueue[Captured | None] = queue.SimpleQueue()
     with (
         _told_to_end(lambda: arrivals.put(None)),
         Sandbox(port=port, maildir=maildir, on_message=arrivals.put) as server,
@@ -83,8 +86,23 @@ def _run(output: "Output", *, port: int, maildir: Path | None, as_json: bool) ->
         output.note(_introduction(server, kept=maildir is not None))
         if as_json:
             _write_json(_ready(server))
-        for captured in iter(arrivals.get, None):
+        for captured in iter(lambda: _next(arrivals), None):
             _show(captured, as_json=as_json)
+
+
+def _next(arrivals: "SimpleQueue[Captured | None]") -> "Captured | None":
+    """Wait for what comes next.
+
+    A signal that falls between the interpreter's last look and the wait does not end the wait, so
+    there are looks in between.
+    """
+    from queue import Empty
+
+    while True:
+        try:
+            return arrivals.get(timeout=LOOK_SECONDS)
+        except Empty:
+            continue
 
 
 @contextmanager
