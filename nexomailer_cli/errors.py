@@ -116,3 +116,10 @@ class TransportError(NexomailerError):
 
 class ProtocolError(TransportError):
     """The other side does not speak SMTP properly; the session is out of step."""
+
+
+def refused(phase: str, reply: Reply, detail: str = "") -> TransportError:
+    """Return the error for a command that a server refused, and with it the conversation."""
+    return TransportError(
+        f"the server refused {phase.upper()}: {reply}", phase=phase, reply=reply, detail=detail
+    )

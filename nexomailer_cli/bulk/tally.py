@@ -28,13 +28,11 @@ class Tally:
     def __init__(self, bounds: Bounds) -> None:
         self.rows: Counter[State] = Counter()
         self.by_provider: dict[str, Counter[State]] = {}
-        self.postponed = 0  # how often a row was put off and will be tried again
         self._bounds = bounds
 
     def add(self, settled: Settled) -> str:
         """Count a row; return why the run should stop, `""` where it should not."""
         if not settled.is_final:
-            self.postponed += 1
             return ""
         self.rows[settled.state] += 1
         if settled.provider:

@@ -59,7 +59,6 @@ class Whole:
         self._options = options
         self._plan = plan
         self._written = written
-        self._everywhere = everywhere
         self._output = everywhere.output
 
     def perform(self) -> int:

@@ -104,6 +104,7 @@ def _config(asked: Asked, everywhere: Globals) -> Config | None:
     from nexomailer_cli.config.file import find_config, load_config
 
     target = asked.target
+    # Only a bare name can be a provider's; to read a file takes time.
     if target is not None and (asked.mx or ":" in target or "@" in target):
         return None
     has_url = bool(os.environ.get("NEXOMAILER_URL"))

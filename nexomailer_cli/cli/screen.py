@@ -28,9 +28,6 @@ class Screen(Protocol):
     def begin(self, target: Target) -> None:
         """A target is going to be examined."""
 
-    def working(self, name: str) -> None:
-        """Something has begun that is not the stage which usually comes next."""
-
     def stage(self, stage: AnyStage) -> None:
         """A stage has ended."""
 

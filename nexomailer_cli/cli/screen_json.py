@@ -26,9 +26,6 @@ class JsonScreen:
         """Take note of whose stages will follow."""
         self._target = target
 
-    def working(self, name: str) -> None:
-        """Programs are told of what has happened."""
-
     def stage(self, stage: AnyStage) -> None:
         """Write an event."""
         if self._is_stream:

@@ -57,10 +57,6 @@ class LiveScreen:
         if self._live:
             self._live.start()
 
-    def working(self, name: str) -> None:
-        """Show what is being done."""
-        self._list.work_on(name)
-
     def stage(self, stage: AnyStage) -> None:
         """Add a stage to the list."""
         self._list.add(stage)

@@ -32,9 +32,6 @@ class PlainScreen:
         self._has_begun = True
         self._show(heading(target, self._page))
 
-    def working(self, name: str) -> None:
-        """Lines that stand cannot show what passes."""
-
     def stage(self, stage: AnyStage) -> None:
         """Show a stage, unless it is one of those that are told of together."""
         self._told.add(stage.id)

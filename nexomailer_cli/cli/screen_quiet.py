@@ -26,9 +26,6 @@ class QuietScreen:
     def begin(self, target: Target) -> None:
         """Nothing has gone wrong yet."""
 
-    def working(self, name: str) -> None:
-        """Nothing has gone wrong yet."""
-
     def stage(self, stage: AnyStage) -> None:
         """The report will tell."""
 

@@ -22,7 +22,6 @@ class Store:
 
     def __init__(self, root: Path, capacity: int = CAPACITY) -> None:
         self._root = root
-        self._capacity = capacity
         self._room = capacity
         self._files: OrderedDict[str, tuple[Attachment, ...]] = OrderedDict()
         self._sizes: OrderedDict[str, int] = OrderedDict()

@@ -114,7 +114,9 @@ def _examined(exam: Examination, port: int, security: Security) -> Alternative:
 
 def _best(results: Iterator[str]) -> str:
     order = ("refused", "silent", "unreachable")
-    return min(results, key=lambda each: order.index(each) if each in order else len(order))
+    return min(
+        results, key=lambda each: order.index(each) if each in order else len(order), default=""
+    )
 
 
 def _conversed(wire: Wire, terms: Terms, security: Security, seconds: float) -> Alternative:

@@ -123,11 +123,6 @@ class Examination:
         return self.wire
 
     @property
-    def extensions_known(self) -> bool:
-        """Whether the server has announced anything yet."""
-        return self.announced is not None
-
-    @property
     def will_be_encrypted(self) -> bool:
         """Whether TLS is in force, or follows from what the server announced and we demand."""
         terms = self.terms
@@ -192,14 +187,10 @@ def _evidence(error: TransportError) -> Evidence:
 
 
 def _ended(stage: AStage, error: TransportError) -> AStage:
-    summary = stage.summary or (_short(error.reply) if error.reply else str(error))
+    summary = stage.summary or (error.reply.status if error.reply else str(error))
     words = tuple(error.reply.lines) if error.reply else (str(error),)
     notes = stage.notes or (words if error.reply or stage.summary else ())
     return structs.replace(stage, status=Status.FAIL, summary=summary, notes=notes)
-
-
-def _short(reply: Reply) -> str:
-    return " ".join(part for part in (str(reply.code), reply.enhanced) if part)
 
 
 _ORDER = (Status.SKIP, Status.OK, Status.INFO, Status.UNKNOWN, Status.WARN, Status.FAIL)

@@ -124,7 +124,9 @@ def _timed(exam: Examination, stage: Stage, start: float, took: float, rounds: i
     slow = SLOW_MS.get(stage.id)
     if slow is None or thought is None or thought <= slow or stage.status is Status.FAIL:
         return stage
-    return exam.remark(stage, _PHASES[stage.id], "slow-server", f"{thought / 1000:.1f} s")
+    return exam.remark(
+        stage, stage.id.removesuffix("_tls"), "slow-server", f"{thought / 1000:.1f} s"
+    )
 
 
 def _round_trips(stage: Stage, exchanges: int) -> int:
@@ -133,12 +135,3 @@ def _round_trips(stage: Stage, exchanges: int) -> int:
     if isinstance(stage, TlsStage):
         return stage.data.round_trips if stage.data else 0
     return exchanges
-
-
-_PHASES = {
-    "ehlo": "ehlo",
-    "starttls": "starttls",
-    "ehlo_tls": "ehlo",
-    "tls": "tls",
-    "auth": "auth",
-}

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 def refusal(error: NexomailerError, target: str, exit_status: int | None) -> Found:
     """Return a finding for `error`; one of the table's where DNS had the last word."""
-    words = " ".join(map(printable, str(error).split("\n")))
+    lines = str(error).split("\n")
+    # Below what is wrong with a target stands the target again, and a mark under it.
+    shown = lines[:1] if isinstance(error, UsageError) else lines
+    words = " ".join(map(printable, shown))
     if isinstance(error, TransportError):
         return _looked_up(error, words, target)
     return Found(
@@ -27,7 +30,7 @@ def refusal(error: NexomailerError, target: str, exit_status: int | None) -> Fou
         title=words,
         evidence=words,
         meaning=words,
-        fix=error.hint,
+        fix=error.hint or "See nexomailer test-connection --help",
         config=(),
         temporary=False,
         retry_after_s=None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from nexomailer_cli.errors import ProtocolError, TransportError
+from nexomailer_cli.errors import ProtocolError, TransportError, refused
 from nexomailer_cli.printable import printable
 from nexomailer_cli.probe import alternatives
 from nexomailer_cli.probe.examination import is_public_name
@@ -124,15 +124,9 @@ def _judged(exam: Examination, stage: AuthStage, data: AuthData, answer: _Answer
 def _refused(exam: Examination, stage: AuthStage, answer: _Answer) -> AuthStage:
     reply = answer.reply
     exam.was_refused = True
-    error = TransportError(
-        f"the server refused AUTH: {reply}",
-        phase=Phase.AUTH,
-        reply=reply,
-        detail=answer.explanation,
-    )
-    code = " ".join(part for part in (str(reply.code), reply.enhanced) if part)
+    error = refused(Phase.AUTH, reply, answer.explanation)
     notes = (*reply.lines, *([answer.explanation] if answer.explanation else []))
-    stage = structs.replace(stage, summary=f"{stage.summary}: {code}", notes=notes)
+    stage = structs.replace(stage, summary=f"{stage.summary}: {reply.status}", notes=notes)
     return exam.failed(stage, error, is_final=reply.code == 421)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from nexomailer_cli.errors import MessageError, TransportError
+from nexomailer_cli.errors import MessageError, TransportError, refused
 from nexomailer_cli.probe.diagnosis import Evidence
 from nexomailer_cli.probe.stage import EnvelopeStage, QuitStage, SizeStage, Status
 from nexomailer_cli.probe.stage_data import EnvelopeData, QuitData, ReplyData, SizeData
@@ -106,11 +106,9 @@ def _answered(data: EnvelopeData, phase: Phase, reply: Reply) -> EnvelopeData:
 
 
 def _refused(exam: Examination, stage: EnvelopeStage, phase: Phase, reply: Reply) -> EnvelopeStage:
-    error = TransportError(f"the server refused {phase.name}: {reply}", phase=phase, reply=reply)
     name = "MAIL FROM" if phase is Phase.MAIL else "RCPT TO"
-    code = " ".join(part for part in (str(reply.code), reply.enhanced) if part)
-    stage = structs.replace(stage, summary=f"{name}: {code}", notes=reply.lines)
-    return exam.failed(stage, error, is_final=reply.code == 421)
+    stage = structs.replace(stage, summary=f"{name}: {reply.status}", notes=reply.lines)
+    return exam.failed(stage, refused(phase, reply), is_final=reply.code == 421)
 
 
 def size(exam: Examination) -> SizeStage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from nexomailer_cli.errors import MessageError, ProtocolError, TransportError
+from nexomailer_cli.errors import MessageError, ProtocolError, TransportError, refused
 from nexomailer_cli.probe import alternatives
 from nexomailer_cli.probe.stage import BannerStage, EhloStage, EhloTlsStage, Status
 from nexomailer_cli.probe.stage_data import BannerData, EhloData
@@ -40,7 +40,7 @@ def banner(exam: Examination) -> BannerStage:
         return exam.failed(stage, error)
     exam.conversation.note_reply(reply)
     if reply.severity is not Severity.POSITIVE:
-        return exam.failed(stage, _refused(reply, Phase.GREETING))
+        return exam.failed(stage, refused(Phase.GREETING, reply))
     software = _SOFTWARE.search(reply.text)
     stage = BannerStage(
         status=Status.OK,
@@ -129,7 +129,7 @@ def _ehlo_or_helo(exam: Examination) -> tuple[Reply, bool]:
         second = _said(exam, command.ehlo(exam.ehlo_name).replace(b"EHLO", b"HELO", 1))
         if second.severity is Severity.POSITIVE:
             return second, True
-    raise _refused(reply, Phase.EHLO)
+    raise refused(Phase.EHLO, reply)
 
 
 def _checked_name(exam: Examination) -> str:
@@ -151,10 +151,6 @@ def _said(exam: Examination, line: bytes) -> Reply:
             reply=reply,
         )
     return reply
-
-
-def _refused(reply: Reply, phase: Phase) -> TransportError:
-    return TransportError(f"the server refused {phase.name}: {reply}", phase=phase, reply=reply)
 
 
 def _keywords(reply: Reply) -> dict[str, str]:

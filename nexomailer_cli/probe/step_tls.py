@@ -6,7 +6,7 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nexomailer_cli.errors import TransportError
+from nexomailer_cli.errors import TransportError, refused
 from nexomailer_cli.probe import alternatives
 from nexomailer_cli.probe.certificate import (
     built_chain,
@@ -51,10 +51,8 @@ def starttls(exam: Examination) -> StarttlsStage:
     except TransportError as error:
         return exam.failed(stage, error)
     if reply.severity is not Severity.POSITIVE:
-        refusal = TransportError(
-            f"the server refused STARTTLS: {reply}", phase=Phase.STARTTLS, reply=reply
-        )
-        return exam.failed(StarttlsStage(status=Status.OK, data=stage.data), refusal)
+        stage = StarttlsStage(status=Status.OK, data=stage.data)
+        return exam.failed(stage, refused(Phase.STARTTLS, reply))
     return stage
 
 
@@ -107,7 +105,7 @@ def _no_tls(exam: Examination, stage: TlsStage, error: TransportError) -> TlsSta
             alternatives.try_starttls(exam)
             alternatives.look_around(exam)
     hello = exam.conversation.tls.hello() if exam.conversation.tls else None
-    if hello and hello.wants_certificate and exam.terms.tls and error.reason == "ALERT_40":
+    if hello and hello.wants_certificate and error.reason == "ALERT_40":
         # With TLS 1.2 a missing certificate is answered with a bare handshake_failure.
         error.reason = "ALERT_116"
     return exam.failed(stage, error)

@@ -109,7 +109,7 @@ def _tool() -> Tool:
 def _ready(exam: Examination, stages: tuple[AnyStage, ...]) -> Ready:
     failed = {each.id for each in stages if each.status is Status.FAIL}
     is_encrypted = exam.wire is not None and exam.wire.is_encrypted
-    is_plain = exam.extensions_known and not exam.will_be_encrypted
+    is_plain = exam.announced is not None and not exam.will_be_encrypted
     tried_tls = bool(failed & {"starttls", "tls", "certificate"}) or is_plain
     return Ready(
         connect=True if exam.wire else False if failed & {"dns", "tcp"} else None,

@@ -70,8 +70,13 @@ class Reply(Struct, frozen=True):
             return self.lines[0]
         return " ".join(line for line in self.lines if line)
 
+    @property
+    def status(self) -> str:
+        """Both codes, without the words."""
+        return f"{self.code} {self.enhanced}".rstrip()
+
     def __str__(self) -> str:
-        return " ".join(part for part in (str(self.code), self.enhanced, self.text) if part)
+        return " ".join(part for part in (self.status, self.text) if part)
 
 
 class ReplyReader:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import aiosmtplib
 from msgspec import structs
 
-from nexomailer_cli.errors import ProtocolError, TransportError
+from nexomailer_cli.errors import ProtocolError, TransportError, refused
 from nexomailer_cli.printable import printable
 from nexomailer_cli.smtp import auth, command
 from nexomailer_cli.smtp.extensions import Extensions, parse_extensions
@@ -143,7 +143,7 @@ class Handshake:
             reply = await self._exchange(self._client.helo(), f"HELO {self._ehlo_name}")
             if reply.severity is Severity.POSITIVE:
                 return Extensions()
-        raise self._refused(reply)
+        raise refused(self.phase, reply)
 
     def _wants_starttls(self, extensions: Extensions) -> bool:
         if self._terms.tls is None:
@@ -167,7 +167,7 @@ class Handshake:
         # finds it, and nothing more is said.
         reply = await self._exchange(upgrade, "STARTTLS")
         if reply.severity is not Severity.POSITIVE:
-            raise self._refused(reply)
+            raise refused(self.phase, reply)
         self._watch()
 
     async def _sign_in(self, extensions: Extensions, credentials: Credentials) -> None:
@@ -193,7 +193,7 @@ class Handshake:
             ) from None
         if reply.severity is not Severity.POSITIVE:
             # The challenge of XOAUTH2 is the refusal's reason, as JSON.
-            raise self._refused(reply, challenge if credentials.token else "")
+            raise refused(self.phase, reply, challenge if credentials.token else "")
 
     async def _answer_challenges(
         self, conversation: Conversation, reply: Reply
@@ -262,14 +262,6 @@ class Handshake:
                     "the deadline has passed", phase=self.phase, reason="deadline"
                 ) from error
             raise broken(error, self.phase) from error
-
-    def _refused(self, reply: Reply, detail: str = "") -> TransportError:
-        return TransportError(
-            f"the server refused {self.phase.name}: {reply}",
-            phase=self.phase,
-            reply=reply,
-            detail=detail,
-        )
 
     def _said(self, speaker: str, text: str) -> None:
         self._observer(Said(speaker, text))

@@ -246,7 +246,6 @@ def test_a_terminal_shows_several_targets_as_a_table(place: Place) -> None:
     screen = place.screen(several=True)
     for each in examples.several().examinations:
         screen.begin(each.target)
-        screen.working("dns")
     screen.examinations(examples.several())
     assert "1 of 3 ready to send · exit 69" in place.stdout.text
     assert place.stderr.text == ""

@@ -27,7 +27,6 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 def play(report: Report, form: Any, capsys: pytest.CaptureFixture[str]) -> list[Any]:
     screen = screen_for(Output(), stdout=None, stderr=None, form=form)
     screen.begin(report.target)
-    screen.working("dns")
     for stage in report.stages:
         screen.stage(stage)
     screen.report(report)
