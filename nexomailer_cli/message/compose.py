@@ -35,9 +35,9 @@ def compose(draft: Draft) -> Mail:
     recipients are in the envelope only. A non-ASCII local part makes header and
     envelope UTF-8 (RFC 6532): that the server must then offer SMTPUTF8 shows in them.
     """
-    envelope = _envelope(draft)
+    envelope = envelope_of(draft)
     message_id = _message_id(draft)
-    fields = [*_fields(draft, message_id), ("MIME-Version", "1.0")]
+    fields = [*header_fields(draft, message_id), ("MIME-Version", "1.0")]
     body = body_part(draft, message_id)
     head = "".join([f"{name}: {value}\r\n" for name, value in fields])
     pieces = (head.encode(), body.head, b"\r\n", *body.pieces)
@@ -54,7 +54,8 @@ def _without_shared(pieces: tuple[bytes, ...], attachments: tuple[Attachment, ..
     return b"".join([piece for piece in pieces if id(piece) not in shared])
 
 
-def _envelope(draft: Draft) -> Envelope:
+def envelope_of(draft: Draft) -> Envelope:
+    """Return who it is from and to; raise MessageError if it is to nobody."""
     specs = tuple([address.spec for address in (*draft.to, *draft.cc, *draft.bcc)])
     if not specs:
         raise MessageError("there are no recipients", hint="Name one with --to, --cc or --bcc.")
@@ -77,7 +78,8 @@ def _message_id(draft: Draft) -> str:
     return new_message_id(draft.sender.spec.rpartition("@")[2])
 
 
-def _fields(draft: Draft, message_id: str) -> list[Field]:
+def header_fields(draft: Draft, message_id: str) -> list[Field]:
+    """Return the fields that come before MIME-Version, in order."""
     custom = _custom(draft)
     taken = {name.lower() for name, _ in custom}
     fields: list[Field] = []

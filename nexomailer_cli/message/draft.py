@@ -45,7 +45,8 @@ class Draft(Struct, frozen=True, kw_only=True):
     `message_id` keeps its angle brackets; empty asks for a fresh one whose domain is
     the sender's. `list_unsubscribe` holds URIs (`https:`, `mailto:`), best first.
     `envelope_from` is `None` for the sender's own address and `""` for the null
-    reverse-path.
+    reverse-path. `boundary` is the mark of multipart boundaries, if it may be one that other
+    messages have too; by default it follows from the Message-ID.
     """
 
     sender: Address
@@ -64,3 +65,4 @@ class Draft(Struct, frozen=True, kw_only=True):
     list_unsubscribe: tuple[str, ...] = ()
     envelope_from: str | None = None
     notify: tuple[str, ...] = ()
+    boundary: str = ""

@@ -15,6 +15,7 @@ from nexomailer_cli.errors import MessageError
 from nexomailer_cli.message.characters import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -90,19 +91,27 @@ def _date(day: time.struct_time, offset: int) -> str:
     )
 
 
-def boundary_mark(seed: str, bodies: tuple[bytes, ...]) -> str:
-    """Return a mark for boundaries that occurs in none of `bodies`.
+def boundary_mark(seed: str, bodies: Sequence[bytes], *, wanted: str = "") -> str:
+    """Return a mark for boundaries that occurs in none of `bodies`: the wanted one, if it can be.
 
     It follows from `seed`, the Message-ID, so that composing a message again gives the
     same bytes. `=_` can occur neither in quoted-printable nor in base64 (RFC 2045
     section 6.7); that a plain body does not foresee the mark is looked up.
     """
+    mark, attempt = wanted or new_mark(f"0{seed}"), 0
+    while _occurs(mark, bodies):
+        attempt += 1
+        mark = new_mark(f"{attempt}{seed}")
+    return mark
+
+
+def new_mark(seed: str) -> str:
+    """Return the mark that follows from a seed."""
     from hashlib import blake2b
 
-    attempt = 0
-    while True:
-        digest = blake2b(f"{attempt}{seed}".encode(), digest_size=12).hexdigest()
-        mark = digest.encode()
-        if True not in [mark in body for body in bodies]:
-            return digest
-        attempt += 1
+    return blake2b(seed.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def _occurs(mark: str, bodies: Sequence[bytes]) -> bool:
+    octets = mark.encode()
+    return True in [octets in body for body in bodies]

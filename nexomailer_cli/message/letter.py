@@ -1,7 +1,7 @@
 """One message for many people: compiled once, written for every row.
 
 Whatever is the same in all of them is worked out before the first; a row fills the holes.
-The last step is `compose`, so a message of a run is made as carefully as a single one.
+The octets are those of `compose`, so a message of a run is made as carefully as a single one.
 Knows neither files of rows nor journals.
 """
 
@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from nexomailer_cli.errors import NexomailerError, Problem
 from nexomailer_cli.message.columns import ROW, Columns, is_provided_for, members
-from nexomailer_cli.message.compose import compose
 from nexomailer_cli.message.draft import Draft
+from nexomailer_cli.message.identity import new_mark
 from nexomailer_cli.message.letter_parts import Bodies, Files, Headers, People
+from nexomailer_cli.message.press import Press
 from nexomailer_cli.message.template import closest
 from nexomailer_cli.message.wording import parsed
 
@@ -88,6 +89,8 @@ class Letter:
         self._files = Files(parts, root=table.attach_root, template_folder=table.template_folder)
         self._checks = (self._people, self._headers, self._files, self._bodies)
         self._has_unsubscribe = bool(parts.list_unsubscribe)
+        self._press = Press()
+        self._boundary = new_mark(self.sources[0])
         self._is_tried = False
 
     @property
@@ -145,10 +148,10 @@ class Letter:
         The same row, identifier and date give the same octets. A Date header of the template
         has precedence over `date`.
         """
-        return compose(self.draft(row, message_id=message_id, date=date))
+        return self._press.mail(self.draft(row, message_id=message_id, date=date))
 
     def draft(self, row: Record, *, message_id: str, date: datetime | None) -> Draft:
-        """Return what `mail` composes."""
+        """Return what `mail` is composed of."""
         values = self._values.of(row.values)
         people, headers = self._people, self._headers
         return Draft(
@@ -166,6 +169,7 @@ class Letter:
             date=None if "date" in headers.kinds else date,
             message_id=message_id,
             envelope_from=self._wording.envelope_from,
+            boundary=self._boundary,
         )
 
     def _unknown(self, template: Template) -> Iterator[tuple[str, tuple[str, ...]]]:

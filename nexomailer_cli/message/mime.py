@@ -58,17 +58,22 @@ _ENCODED: Final[WeakKeyDictionary[Attachment, Part]] = WeakKeyDictionary()
 
 def body_part(draft: Draft, seed: str) -> Part:
     """Return the whole body of a message; `seed`, its Message-ID, decides the boundaries."""
-    texts = _texts(draft)
+    texts = text_parts(draft)
     if len(texts) == 1 and not draft.attachments:
         return texts[0]
-    mark = boundary_mark(seed, tuple([text.pieces[0] for text in texts]))
+    mark = boundary_mark(seed, [text.pieces[0] for text in texts], wanted=draft.boundary)
+    return nested(draft, texts, mark)
+
+
+def nested(draft: Draft, texts: list[Part], mark: str) -> Part:
+    """Return the texts of a draft, and its attachments around them, as one part."""
     if not draft.attachments:
-        return _multipart("alternative", texts, mark)
+        return texts[0] if len(texts) == 1 else _multipart("alternative", texts, mark)
     inline = [each for each in draft.attachments if each.content_id and draft.html is not None]
     _refuse_ambiguous(inline)
     if inline:
         shown_in_html = [attachment_part(each) for each in inline]
-        texts[-1] = _multipart("related", [texts[-1], *shown_in_html], mark)
+        texts = [*texts[:-1], _multipart("related", [texts[-1], *shown_in_html], mark)]
     whole = texts[0] if len(texts) == 1 else _multipart("alternative", texts, mark)
     rest = [attachment_part(each) for each in draft.attachments if each not in inline]
     return _multipart("mixed", [whole, *rest], mark) if rest else whole
@@ -87,11 +92,12 @@ def attachment_part(attachment: Attachment) -> Part:
     return part
 
 
-def _texts(draft: Draft) -> list[Part]:
-    texts = [] if draft.text is None else [_text_part(draft.text, "plain")]
+def text_parts(draft: Draft) -> list[Part]:
+    """Return the text and the HTML of a draft; one without either has an empty text."""
+    texts = [] if draft.text is None else [text_part(draft.text, "plain")]
     if draft.html is not None:
-        texts.append(_text_part(draft.html, "html"))
-    return texts or [_text_part("", "plain")]
+        texts.append(text_part(draft.html, "html"))
+    return texts or [text_part("", "plain")]
 
 
 def _refuse_ambiguous(inline: list[Attachment]) -> None:
@@ -100,7 +106,8 @@ def _refuse_ambiguous(inline: list[Attachment]) -> None:
         raise MessageError(f"two inline parts have the same content id: {names}")
 
 
-def _text_part(text: str, subtype: str) -> Part:
+def text_part(text: str, subtype: str) -> Part:
+    """Return a text as `text/<subtype>`, in the encoding that leaves it most readable."""
     try:
         data = text.encode()
     except UnicodeEncodeError as exc:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nexomailer_cli.errors import MessageError
 from nexomailer_cli.message.address import parse_address
-from nexomailer_cli.message.check import check, check_lines
+from nexomailer_cli.message.check import Shape, check, check_lines
 from nexomailer_cli.message.draft import Address
 from nexomailer_cli.message.header import address_body
 
@@ -23,10 +23,13 @@ GOOD = (
 )
 NAMES = ["From", "To", "Subject"]
 BOXES = {"From": ("me@example.org",), "To": ("jane@example.org", "b@example.org")}
+SHAPE = Shape(NAMES, "To")
 
 
 def test_a_sound_message_passes() -> None:
     check(GOOD, names=NAMES, mailboxes=BOXES)
+    SHAPE.check(GOOD, BOXES["To"])
+    Shape(NAMES, "").check(GOOD, ())
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,11 @@ def test_a_damaged_message_is_refused(old: bytes, new: bytes, why: str) -> None:
     assert old in GOOD
     with pytest.raises(MessageError, match="refusing to send") as caught:
         check(GOOD.replace(old, new, 1), names=NAMES, mailboxes=BOXES)
+    assert why in str(caught.value)
+    if why.startswith("From"):  # a shape compares one field, which is To here
+        return
+    with pytest.raises(MessageError, match="refusing to send") as caught:
+        SHAPE.check(GOOD.replace(old, new, 1), BOXES["To"])
     assert why in str(caught.value)
 
 
