@@ -114,7 +114,7 @@ def _writing(letter: Letter, rows: tuple[Row, ...]) -> Callable[[], int]:
 
 
 def _checking(letter: Letter, rows: tuple[Row, ...]) -> Callable[[], int]:
-    return lambda: sum(len(letter.check(row)) for row in rows)
+    return lambda: sum(len(letter.check(row).recipients) for row in rows)
 
 
 def _measured(

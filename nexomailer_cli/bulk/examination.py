@@ -13,7 +13,7 @@ from msgspec import Struct
 from nexomailer_cli.bulk.identity import RowsDigest
 from nexomailer_cli.bulk.state import Entry
 from nexomailer_cli.bulk.suppression import Duplicates, Suppression
-from nexomailer_cli.errors import NexomailerError, Problem
+from nexomailer_cli.errors import Problem
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -25,15 +25,25 @@ MAX_PROBLEMS = 100  # more are counted, not named
 Dedupe = Literal["error", "skip", "keep"]
 
 
+class Checked(Protocol):
+    """What a letter says of a row (`message.letter.Checked`)."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with its message."""
+        ...
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Return whom it goes to, as canonical addr-specs."""
+        ...
+
+
 class Letter(Protocol):
     """What is asked of the message (`message.letter.Letter`)."""
 
-    def check(self, row: Row) -> tuple[Problem, ...]:
-        """Return what is wrong with a row's message."""
-        ...
-
-    def recipients(self, row: Row) -> tuple[str, ...]:
-        """Return whom a row's message goes to, as canonical addr-specs."""
+    def check(self, row: Row) -> Checked:
+        """Return what can be known of a row's message."""
         ...
 
 
@@ -87,14 +97,11 @@ class Examination:
                 yield entry
 
     def _entry(self, row: Row) -> Entry | None:
-        try:
-            problems = self._letter.check(row)
-            recipients = self._letter.recipients(row) if not problems else ()
-        except NexomailerError as error:
-            problems, recipients = (self._problem(row, str(error)),), ()
-        if problems:
-            self._complain(problems)
+        checked = self._letter.check(row)
+        if checked.problems:
+            self._complain(checked.problems)
             return None
+        recipients = checked.recipients
         key = self._key(row, recipients)
         if not key:
             self._complain((self._problem(row, f"the key column {self._policy.key!r} is empty"),))

@@ -37,6 +37,9 @@ class Ruling(Struct, frozen=True, kw_only=True):
 
 def rule(dispositions: tuple[Disposition, ...], flaw: str = "") -> Ruling:
     """Return what follows; `flaw` is what earlier attempts left behind."""
+    first = dispositions[0]
+    if first.verdict is Verdict.ACCEPTED and len(dispositions) == 1 and not flaw:
+        return Ruling(state=State.ACCEPTED, decisive=first)
     unknown = next((d for d in dispositions if d.verdict is Verdict.UNKNOWN), None)
     if unknown is not None:
         return Ruling(state=State.UNKNOWN, decisive=unknown, flaw=flaw)

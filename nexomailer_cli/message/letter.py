@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # Octets around the bodies: headers, boundaries, and a generous rest.
 _FRAME: Final = 65_536
+_PER_RECIPIENT: Final = 64
 _TRIAL_ID: Final = "<trial@nexomailer.invalid>"
 
 
@@ -64,6 +65,16 @@ class Table(Struct, frozen=True, kw_only=True):
     max_octets: int = 0
 
 
+class Checked(Struct, frozen=True):
+    """What there is to know of a row's message before it is made.
+
+    `recipients` are canonical addr-specs; there are none where there are problems.
+    """
+
+    problems: tuple[Problem, ...]
+    recipients: tuple[str, ...]
+
+
 def compile_letter(wording: Wording, table: Table) -> Letter:
     """Return the message of a run, ready to be written for each row.
 
@@ -87,7 +98,7 @@ class Letter:
         self._headers = Headers(parts, wording)
         self._bodies = Bodies(parts)
         self._files = Files(parts, root=table.attach_root, template_folder=table.template_folder)
-        self._checks = (self._people, self._headers, self._files, self._bodies)
+        self._checks = (self._headers, self._files, self._bodies)
         self._has_unsubscribe = bool(parts.list_unsubscribe)
         self._press = Press()
         self._boundary = new_mark(self.sources[0])
@@ -115,14 +126,20 @@ class Letter:
                 found.setdefault((template.name, name), problem)
         return tuple(found.values())
 
-    def check(self, row: Record) -> tuple[Problem, ...]:
-        """Return everything that is wrong with the message for a row.
+    def check(self, row: Record) -> Checked:
+        """Return everything that is wrong with the message for a row, or else whom it goes to.
 
         Bodies that only fill places are not rendered. The first message is composed whole:
         what no row decides would be wrong with all of them.
         """
-        octets, problems = _FRAME, []
         values = self._values.of(row.values)
+        problems: list[Problem] = []
+        recipients: tuple[str, ...] = ()
+        try:
+            recipients = self._people.check(values)
+        except NexomailerError as error:
+            problems.append(self._problem(row, str(error)))
+        octets = _FRAME + _PER_RECIPIENT * len(recipients)
         for part in self._checks:
             try:
                 octets += part.check(values)
@@ -132,11 +149,7 @@ class Letter:
         if not problems and (not self._is_tried or (limit and octets > limit)):
             self._is_tried = True
             problems += self._tried(row, limit)
-        return tuple(problems)
-
-    def recipients(self, row: Record) -> tuple[str, ...]:
-        """Return whom the message goes to, as canonical addr-specs; raise MessageError."""
-        return self._people.recipients(self._values.of(row.values))
+        return Checked(tuple(problems), () if problems else recipients)
 
     def sender(self, row: Record) -> Address:
         """Return whom the message is from; raise MessageError."""

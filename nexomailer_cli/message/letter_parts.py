@@ -75,18 +75,17 @@ class People:
         """Return where answers go."""
         return self._fields["reply-to"].of(values) or self._reply_to
 
-    def recipients(self, values: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the addr-specs of all recipients; raise AddressError if there are none."""
+    def check(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the addr-specs of all recipients.
+
+        Raises AddressError for what is no address in any of the fields, and if there are none.
+        """
+        self.sender(values)
+        self.reply_to(values)
         found = [each.spec for each in (*self.to(values), *self.cc(values), *self.bcc(values))]
         if not found:
             raise AddressError("an address is missing: To, Cc and Bcc are empty")
         return (found[0],) if len(found) == 1 else distinct(found)
-
-    def check(self, values: Mapping[str, Any]) -> int:
-        """Raise MessageError for what is no address; return the octets beyond a header's usual."""
-        self.sender(values)
-        self.reply_to(values)
-        return 64 * len(self.recipients(values))
 
 
 class _Mailboxes:
@@ -141,8 +140,8 @@ class Headers:
         """Return the URIs to unsubscribe with."""
         if not self._unsubscribe:
             return ()
-        uris = (template.render(values).strip() for template in self._unsubscribe)
-        return tuple(uri for uri in uris if uri)
+        uris = [template.render(values).strip() for template in self._unsubscribe]
+        return tuple(filter(None, uris))
 
     def check(self, values: Mapping[str, Any]) -> int:
         """Raise MessageError for what cannot stand in a header."""
@@ -215,6 +214,7 @@ class Bodies:
             self._html = Derived(parts.html, html_from_markdown, escape_words)
         elif parts.html is not None and parts.text is None:
             self._text = Derived(parts.html, plaintext, str)
+        self._measures = tuple(map(_Measure, self._templates))
 
     def text(self, values: Mapping[str, Any]) -> str | None:
         """Return the text."""
@@ -229,15 +229,28 @@ class Bodies:
 
         What only fills places cannot fail once all values are there.
         """
-        return sum(_most_octets(template, values) for template in self._templates)
+        return sum([measure.most_octets(values) for measure in self._measures])
 
 
-def _most_octets(template: Template, values: Mapping[str, Any]) -> int:
-    straight = template.straight
-    if straight is None or any(
-        hole.member is not None or hole.name not in values for hole in straight.holes
-    ):
-        return _WORST * len(template.render(values))
-    # Escaping makes five or six characters of one.
-    filled = sum(len(str(values[hole.name])) for hole in straight.holes)
-    return _WORST * (len(template.source) + 6 * filled)
+class _Measure:
+    """The most that a template can come to."""
+
+    def __init__(self, template: Template) -> None:
+        self._template = template
+        self._fixed = len(template.source)
+        straight = template.straight
+        self._names: tuple[str, ...] | None = None
+        if straight is not None and all(hole.member is None for hole in straight.holes):
+            self._names = tuple(hole.name for hole in straight.holes)
+
+    def most_octets(self, values: Mapping[str, Any]) -> int:
+        """Return the most octets that its text takes with `values`; raise TemplateError."""
+        if self._names is not None:
+            try:
+                # Escaping makes five or six characters of one.
+                filled = sum([len(str(values[name])) for name in self._names])
+            except KeyError:
+                pass
+            else:
+                return _WORST * (self._fixed + 6 * filled)
+        return _WORST * len(self._template.render(values))

@@ -24,13 +24,13 @@ def unsubscribe_fields(uris: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
     Each may stand in angle brackets. Raises MessageError for any other scheme.
     """
-    plain = tuple(_uri(uri) for uri in uris)
+    plain = [_uri(uri) for uri in uris]
     if not plain:
         return ()
     tokens = [f"<{uri}>," for uri in plain]
     tokens[-1] = tokens[-1][:-1]
     field = (NAME, token_body(NAME, tokens))
-    if any(uri[:6].lower() == "https:" for uri in plain):
+    if "https:" in [uri[:6].lower() for uri in plain]:
         return (field, (POST_NAME, ONE_CLICK))
     return (field,)
 
@@ -44,14 +44,14 @@ def split_uris(value: str) -> tuple[str, ...]:
 
 def _uri(text: str) -> str:
     uri = text.strip(" ")
-    if uri.startswith("<") and uri.endswith(">"):
+    if uri[:1] == "<" and uri[-1:] == ">":
         uri = uri[1:-1]
+    if _URI.fullmatch(uri):
+        # The same query, without what looks like the start of an encoded-word.
+        return uri.replace("=?", "=%3F")
     if uri[:5].lower() == "http:":
         raise MessageError(
             f"{NAME}: {shown(uri)} is not https",
             hint="Mail services accept one-click unsubscribing over https only (RFC 8058).",
         )
-    if not _URI.fullmatch(uri):
-        raise MessageError(f"{NAME}: {shown(uri)} is neither an https: nor a mailto: URI")
-    # The same query, without what looks like the start of an encoded-word.
-    return uri.replace("=?", "=%3F")
+    raise MessageError(f"{NAME}: {shown(uri)} is neither an https: nor a mailto: URI")

@@ -46,6 +46,8 @@ _DATA = (Phase.DATA, command.DATA)
 class Pipeline:
     """One session's transactions, one after the other; the last may be joined to the one before."""
 
+    _current: Transaction  # from the first `submit` on
+
     def __init__(self, extensions: Extensions) -> None:
         self.is_reusable = True  # whether another mail may be submitted
         self.may_join = True  # until a RSET is refused
@@ -53,8 +55,8 @@ class Pipeline:
         self._reader = ReplyReader()
         self._unsent: deque[Write] = deque()
         self._expected: deque[Phase] = deque()
-        self._transaction: Transaction | None = None
         self._joined: Transaction | None = None
+        self._has_begun = False
         self._is_held = False
         self._needs_reset = False
 
@@ -92,7 +94,8 @@ class Pipeline:
         return transaction
 
     def _begin(self, transaction: Transaction, *, hold: bool) -> None:
-        self._transaction = transaction
+        self._current = transaction
+        self._has_begun = True
         self._is_held = hold
         self._needs_reset = True
 
@@ -104,11 +107,6 @@ class Pipeline:
         if self._is_held or len(self._current.content) > MAX_EAGER_BYTES:
             return iter([grouped(commands)])
         return iter([with_content(grouped(commands), self._chunk_header(), self._current.content)])
-
-    @property
-    def _current(self) -> Transaction:
-        assert self._transaction is not None
-        return self._transaction
 
     def join(self, mail: Mail) -> Transaction:
         """Let the envelope of `mail` travel with the end of content that is about to go out.
@@ -150,8 +148,9 @@ class Pipeline:
         Raises ProtocolError when the server is out of step. What it answered before stands: a
         transaction that is done keeps its outcome, and only the session is spoilt.
         """
+        take = self._take
         try:
-            return [(self._take(reply), reply) for reply in self._reader.replies(data)]
+            return [(take(reply), reply) for reply in self._reader.replies(data)]
         finally:
             if not self._expected and not self._reader.is_empty:
                 self.is_reusable = False
@@ -176,14 +175,13 @@ class Pipeline:
     def _take_unasked(self, reply: Reply) -> None:
         """Judge a reply to nothing that was written."""
         self.is_reusable = False
-        transaction = self._transaction
-        if transaction is None or transaction.is_done:
+        if not self._has_begun or self._current.is_done:
             return
         # A server may refuse content before it has seen all of it, and says so before it
         # closes. To believe a refusal is safe: the content has no end yet.
         if reply.severity in (Severity.TRANSIENT, Severity.PERMANENT):
             self._unsent.clear()
-            transaction.abandon(Phase.CONTENT, reply)
+            self._current.abandon(Phase.CONTENT, reply)
             return
         raise ProtocolError(
             f"the server said “{reply}” without being asked",

@@ -109,9 +109,10 @@ class ReplyReader:
         ProtocolError comes when the iteration gets there.
         """
         *lines, self._buffer = (self._buffer + data).split(b"\n")
+        known = self._known
         for line in lines:
-            reply = None if self._lines else self._known.get(line)
-            if reply is None:
+            reply = known.get(line)
+            if reply is None or self._lines:
                 reply = self._read(line)
             if reply is not None:
                 yield reply

@@ -80,18 +80,18 @@ def letter(
 
 def written(made: Letter, **values: Any) -> tuple[Mail, EmailMessage]:
     row = Row({"email": "ann@x.test", "name": "Ann", "city": "Bern"} | values)
-    assert made.check(row) == ()
+    assert made.check(row).problems == ()
     mail = made.mail(row, message_id="<1@example.com>", date=WHEN)
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", mail.content)
     message: EmailMessage = BytesParser(policy=email.policy.default).parsebytes(mail.content)
     assert message.defects == []
-    assert mail.envelope.recipients == made.recipients(row)
+    assert mail.envelope.recipients == made.check(row).recipients
     return mail, message
 
 
 def problems(made: Letter, **values: Any) -> list[str]:
     row = Row({"email": "ann@x.test", "name": "Ann", "city": "Bern"} | values)
-    return [str(problem) for problem in made.check(row)]
+    return [str(problem) for problem in made.check(row).problems]
 
 
 def body(message: EmailMessage, kind: str) -> str:
@@ -306,7 +306,7 @@ def test_columns_that_are_no_names_have_a_short_one_and_their_own() -> None:
     ]
     made = letter(text=text.replace("{{ first_name }}", ""), to=("{{ e_mail }}",), columns=columns)
     row = Row(dict(zip(columns, ["a@x.test", *"1234567"], strict=True)))
-    assert made.check(row) == ()
+    assert made.check(row).problems == ()
     content = made.draft(row, message_id="", date=WHEN)
     assert content.text == "|2|3|4|5|a@x.test"
     made = letter(
@@ -349,7 +349,7 @@ def test_a_row_that_lacks_a_value_is_a_problem_of_that_row() -> None:
     made = letter(text="{{ name }} {{ city }}", html="{{ a|default('x') }}")
     assert made.unknown_names() == ()
     row = Row({"email": "a@x.test", "name": "x"}, 7)
-    assert [str(each) for each in made.check(row)] == [
+    assert [str(each) for each in made.check(row).problems] == [
         "people.csv:7: --text:1: there is no value called 'city'"
     ]
 
@@ -481,7 +481,7 @@ def everywhere(field: str) -> Letter:
 
 def _require_harmless(made: Letter, value: str) -> None:
     row = Row({"email": "ann@x.test", "name": value, "city": ""})
-    found = made.check(row)
+    found = made.check(row).problems
     try:
         mail = made.mail(row, message_id="<1@example.com>", date=WHEN)
     except NexomailerError:
