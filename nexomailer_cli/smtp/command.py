@@ -8,6 +8,7 @@ its end; content has no bare CR or LF, and `CRLF . CRLF` occurs in none of it.
 from __future__ import annotations
 
 import re
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import AddressError, MessageError
@@ -31,7 +32,6 @@ _SPECIAL = r"\s\x00-\x1f\x7f-\x9f\ud800-\udfff<>()\[\]\\,;:@\""
 # RFC 5321 section 4.1.2 Mailbox, with the UTF-8 of RFC 6531 section 3.3 where it stands for
 # text. No source route, no comment, no second @, no blank outside quotes: each of
 # these has sent somebody's mail to somebody else.
-# Compiled by the first envelope: an examination has none.
 _MAILBOX = (
     rf'(?:[^{_SPECIAL}]+|"(?:[^\x00-\x1f\x7f-\x9f\ud800-\udfff"\\\u2028\u2029]|\\[\x20-\x7e])*")'
     rf"@(?:[^{_SPECIAL}]+|\[[0-9A-Za-z.:]+\])"
@@ -56,7 +56,13 @@ def ehlo(name: str) -> bytes:
 
 def mail(sender: str, parameters: Iterable[str] = ()) -> bytes:
     """Return MAIL; an empty `sender` is the null reverse-path."""
-    return _line(f"MAIL FROM:<{mailbox(sender) if sender else ''}>", *map(_parameter, parameters))
+    return _line(_mail_from(sender), *map(_parameter, parameters))
+
+
+# The sender is the same in most mails of a session.
+@lru_cache(maxsize=16)
+def _mail_from(sender: str) -> str:
+    return f"MAIL FROM:<{mailbox(sender) if sender else ''}>"
 
 
 def rcpt(recipient: str, parameters: Iterable[str] = ()) -> bytes:
@@ -89,9 +95,15 @@ def response(encoded: bytes) -> bytes:
 
 def mailbox(address: str) -> str:
     """Return `address` if it is one mailbox and nothing more; raise AddressError otherwise."""
-    if not re.fullmatch(_MAILBOX, address):
+    if not _mailbox_pattern().fullmatch(address):
         raise AddressError(f"“{printable(address)}” cannot be an envelope address")
     return address
+
+
+# Compiled by the first envelope: an examination has none.
+@cache
+def _mailbox_pattern() -> re.Pattern[str]:
+    return re.compile(_MAILBOX)
 
 
 def canonical(content: bytes) -> bytes:

@@ -130,14 +130,11 @@ class Transaction:
         Raises MessageError for what must not reach a command line.
         """
         envelope = self.mail.envelope
-        sender = command.mail(envelope.sender, self._mail_parameters())
-        return [
-            (Phase.MAIL, sender),
-            *(
-                (Phase.RCPT, command.rcpt(address, self._rcpt_parameters(address)))
-                for address in envelope.recipients
-            ),
-        ]
+        commands = [(Phase.MAIL, command.mail(envelope.sender, self._mail_parameters()))]
+        for address in envelope.recipients:
+            line = command.rcpt(address, self._rcpt_parameters(address))
+            commands.append((Phase.RCPT, line))
+        return commands
 
     def _mail_parameters(self) -> list[str]:
         offered = self._extensions
@@ -198,7 +195,8 @@ class Transaction:
 
     def dispositions(self) -> tuple[Disposition, ...]:
         """Return what is known about each recipient, in the order of the envelope."""
-        return tuple(map(self._disposition, self.mail.envelope.recipients, self._recipients))
+        recipients = self.mail.envelope.recipients
+        return tuple(map(self._disposition, recipients, self._recipients))
 
     def _disposition(self, recipient: str, reply: Reply | None) -> Disposition:
         final = self._final

@@ -73,7 +73,7 @@ def pieces(content: bytes, *, before: bytes = b"", after: bytes = b"") -> Iterat
     """Cut content up; only its very last bytes end it."""
     length = len(content)
     whole = b"".join((before, content, after))
-    commands = tuple(line for line in (before, after) if line)
+    commands = tuple(filter(None, (before, after)))
     if len(whole) <= PIECE_BYTES:
         yield Write(whole, (Phase.END,), commands, length, ends=True)
         return
