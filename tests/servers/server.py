@@ -47,6 +47,10 @@ class Server(ABC):
     def is_idle(self) -> bool:
         """Whether nothing waits for its delivery, or is on its way."""
 
+    @abstractmethod
+    def taken(self) -> list[bytes]:
+        """Wait until nothing is on its way, and take out what was accepted, headers and all."""
+
     @staticmethod
     @abstractmethod
     def commands(log: str) -> Counter[str]:
