@@ -198,7 +198,8 @@ class Whole:
     def _report(self, journal: Journal, ended: Ended) -> int:
         signals.ignore()
         counts = journal.counts()
-        status = self._status(counts, ended)
+        # Rows that --offset and --limit leave out were not asked for.
+        status = self._status(journal.counts(self._plan.first, self._plan.last), ended)
         desk = ended.desk
         ending = Ending(
             counts=counts,

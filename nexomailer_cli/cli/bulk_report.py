@@ -68,7 +68,7 @@ def as_json(ending: Ending) -> dict[str, Any]:
 
 
 def exit_status(counts: Mapping[State, int], trouble: int | None) -> int:
-    """Return the exit status for where all rows stand.
+    """Return the exit status for where the rows stand that were to be sent.
 
     `trouble` is that of what kept a provider from working, if anything did.
     """
