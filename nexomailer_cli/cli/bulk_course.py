@@ -16,6 +16,7 @@ from nexomailer_cli.cli.bulk_report import (
     Ending,
     as_json,
     exit_status,
+    require_place,
     tell,
     tell_unknown,
     write_table,
@@ -63,6 +64,9 @@ class Whole:
 
     def perform(self) -> int:
         """Send what is to be sent; return the exit status."""
+        options = self._options
+        if options.report is not None:
+            require_place(options.report, (*options.read_files, options.journal_path))
         journal = Journal(self._options.journal_path, durable=self._options.durable)
         try:
             lost = self._prepare(journal)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -10,7 +13,7 @@ from nexomailer_cli.bulk.report import reasons, table
 from nexomailer_cli.bulk.state import State
 from nexomailer_cli.cli.bulk_display import SCHEMA
 from nexomailer_cli.cli.exit_status import ExitStatus
-from nexomailer_cli.errors import OutputError
+from nexomailer_cli.errors import OutputError, UsageError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -112,6 +115,41 @@ def tell_unknown(journal: Journal, output: Output) -> None:
     for record in journal.records():
         if record.state is State.UNKNOWN:
             output.fact(f"row {record.number}, {record.key}: unknown: {record.text}")
+
+
+def require_place(path: str, kept: Iterable[str]) -> None:
+    """Raise unless a table can be written at `path` without harm to files that are `kept`.
+
+    Asked before anything is sent: afterwards it would be too late to choose another one.
+    """
+    place = Path(path)
+    if path == "-":
+        raise UsageError("a report cannot go to standard output", hint="Name a file.")
+    if any(_is_same(place, Path(each)) for each in kept):
+        raise UsageError(
+            f"{printable(path)} would be overwritten, and it is still needed",
+            hint="Name another file for the report.",
+        )
+    reason = _why_unwritable(place)
+    if reason:
+        raise OutputError(f"cannot write {printable(path)}: {reason}")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    # Files that are yet to be made are one if their names are.
+    with contextlib.suppress(OSError, ValueError):
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _why_unwritable(place: Path) -> str:
+    if place.is_dir():
+        return "it is a directory"
+    if not place.parent.is_dir():
+        return "there is no such folder"
+    if not os.access(place if place.exists() else place.parent, os.W_OK):
+        return "permission denied"
+    return ""
 
 
 def write_table(

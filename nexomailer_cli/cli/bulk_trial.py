@@ -87,10 +87,11 @@ def send_one(written: Writing, config: Config, options: BulkOptions, output: Out
     from nexomailer_cli.core import Wishes
 
     recipient = sources.typed_address(options.test_to or "", "--test-to").spec
-    row = next(islice(written.rows, options.row - 1, None), None)
+    number = options.row or 1
+    row = next(islice(written.rows, number - 1, None), None)
     if row is None:
-        raise InputError(f"--row {options.row}: the input has no such row")
-    mail = _mail(written, row, f"test {options.row}")
+        raise InputError(f"--row {number}: the input has no such row")
+    mail = _mail(written, row, f"test {number}")
     mail = msgspec.structs.replace(
         mail, envelope=msgspec.structs.replace(mail.envelope, recipients=(recipient,))
     )
@@ -101,7 +102,7 @@ def send_one(written: Writing, config: Config, options: BulkOptions, output: Out
     explain(outcome, output)
     status = ExitStatus.INTERRUPTED if was_interrupted else of_outcome(outcome, finding_of)
     if status == ExitStatus.OK:
-        output.note(f"row {options.row} was sent to {recipient}; nothing is on record")
+        output.note(f"row {number} was sent to {recipient}; nothing is on record")
     if options.as_json:
         from nexomailer_cli.cli.report import as_json
 

@@ -39,8 +39,10 @@ def perform(options: BulkOptions, everywhere: Globals) -> int:
 def _perform(options: BulkOptions, everywhere: Globals) -> int:
     from nexomailer_cli.bulk.recipients import open_rows
     from nexomailer_cli.cli.bulk_letter import Writing
+    from nexomailer_cli.cli.bulk_options import require_sense
     from nexomailer_cli.cli.bulk_plan import plan_of
 
+    require_sense(options)
     config = _configuration(options, everywhere)
     defaults = config.defaults if config else Defaults()
     plan = plan_of(options, defaults)

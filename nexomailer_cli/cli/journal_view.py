@@ -13,7 +13,7 @@ from nexomailer_cli.bulk.journal import Journal
 from nexomailer_cli.bulk.recipients import open_rows
 from nexomailer_cli.bulk.report import reasons
 from nexomailer_cli.bulk.state import FAILED, OPEN, State
-from nexomailer_cli.cli.bulk_report import write_table
+from nexomailer_cli.cli.bulk_report import require_place, write_table
 from nexomailer_cli.cli.exit_status import ExitStatus
 from nexomailer_cli.errors import InputError, UsageError
 from nexomailer_cli.printable import printable
@@ -130,6 +130,7 @@ def _write(
             f"the input of this run, {printable(source)}, is not there",
             hint="Say where it is with --input FILE.",
         )
+    require_place(path, (source, journal.path))
     with open_rows(
         source, delimiter=facts.get("delimiter", ""), encoding=facts.get("encoding", "")
     ) as rows:
