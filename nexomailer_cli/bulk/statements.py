@@ -1,6 +1,7 @@
 """What is said to SQLite about rows. The numbers of states are those of `state.State`."""
 
 ANY_ROW = "SELECT 1 FROM rows LIMIT 1"
+ANY_BEGUN = "SELECT 1 FROM rows WHERE state > 1 OR began > 0 OR tries > 0 LIMIT 1"
 FACTS = "SELECT name, value FROM facts"
 STATE_FACT = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)"
 ADD_ROW = "INSERT INTO rows (number, key, state, text) VALUES (?, ?, ?, ?)"
@@ -30,6 +31,7 @@ SPENT = (
 FORGET_SPENT = "DELETE FROM spent WHERE provider = ? AND period = ? AND slot < ?"
 
 # Who has a verdict keeps it; whoever is to be skipped now is, unless it is too late for that.
+# A row skipped as the same once more has the key of another row, but not its verdict.
 ADOPT_BEFORE = (
     "DROP TABLE IF EXISTS temp.fresh",
     "CREATE TEMP TABLE fresh (number INTEGER PRIMARY KEY, key TEXT, state INTEGER, text TEXT)",
@@ -39,12 +41,13 @@ ADOPT_AFTER = (
     "CREATE INDEX rows_key ON rows (key)",
     """CREATE TEMP TABLE joined AS SELECT f.number, f.key,
         CASE WHEN k.state IN (5, 6, 7) THEN k.state WHEN f.state = 1 THEN 1
-            WHEN k.state IS NULL OR k.state = 1 THEN 0 ELSE k.state END AS state,
+            ELSE ifnull(k.state, 0) END AS state,
         ifnull(k.tries, 0) AS tries, ifnull(k.began, 0) AS began, ifnull(k.due, 0) AS due,
         ifnull(k.provider, '') AS provider, k.code, ifnull(k.enhanced, '') AS enhanced,
         CASE WHEN f.state = 1 OR k.text IS NULL THEN f.text ELSE k.text END AS text,
         ifnull(k.rest, '') AS rest, ifnull(k.flaw, '') AS flaw
-        FROM temp.fresh AS f LEFT JOIN rows AS k ON k.key = f.key""",
+        FROM temp.fresh AS f LEFT JOIN rows AS k
+        ON k.key = f.key AND k.state != 1 AND (f.state != 1 OR f.text = 'suppressed')""",
     "DROP INDEX rows_key",
     "DELETE FROM rows",
     "INSERT OR IGNORE INTO rows SELECT * FROM temp.joined",

@@ -10,6 +10,7 @@ import msgspec
 
 from nexomailer_cli.cli import sources
 from nexomailer_cli.cli.exit_status import ExitStatus, of_outcome
+from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.errors import InputError, OutputError
 from nexomailer_cli.printable import printable
 
@@ -41,7 +42,7 @@ def dry_run(written: Writing, plan: Plan, options: BulkOptions, output: Output) 
         if row.number in kept and plan.first <= row.number <= plan.last:
             count += 1
             _put(_mail(written, row, kept[row.number].key), row.number, folder, options, output)
-    output.note(f"{count} messages made, none sent")
+    output.note(f"{counted(count, 'message')} made, none sent")
     if options.as_json:
         counts = {State.WAITING: count, State.SKIPPED: examination.skipped}
         output.result(msgspec.json.encode(as_json(Ending(counts=counts, exit_status=0))).decode())

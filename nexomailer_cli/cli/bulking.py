@@ -9,6 +9,7 @@ import msgspec
 
 from nexomailer_cli.cli import signals
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error
+from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.config.settings import Config, Defaults
 from nexomailer_cli.errors import MessageError, NexomailerError
 from nexomailer_cli.printable import printable
@@ -112,7 +113,7 @@ def refuse(examination: Examination) -> None:
 
 def tell_examined(examination: Examination, output: Output) -> None:
     """Say how many rows there are, and who gets nothing."""
-    output.note(f"{examination.rows} rows, nothing wrong with them")
+    output.note(f"{counted(examination.rows, 'row')}, nothing wrong")
     if examination.suppressed:
         output.note(f"  {examination.suppressed} skipped: suppressed")
     if examination.duplicates:

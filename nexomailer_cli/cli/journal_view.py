@@ -15,6 +15,7 @@ from nexomailer_cli.bulk.report import reasons
 from nexomailer_cli.bulk.state import FAILED, OPEN, State
 from nexomailer_cli.cli.bulk_report import require_place, write_table
 from nexomailer_cli.cli.exit_status import ExitStatus
+from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.errors import InputError, UsageError
 from nexomailer_cli.printable import printable
 
@@ -135,5 +136,5 @@ def _write(
         source, delimiter=facts.get("delimiter", ""), encoding=facts.get("encoding", "")
     ) as rows:
         count = write_table(path, rows, journal, states)
-    output.note(f"{count} rows written to {printable(path)}")
+    output.note(f"{counted(count, 'row')} written to {printable(path)}")
     return ExitStatus.OK
