@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.bulk.events import Settled, Troubled
-from nexomailer_cli.bulk.ruling import Ruling, rule, shuts_out
+from nexomailer_cli.bulk.ruling import Ruling, first_words, refused_in, rule, shuts_out, words_of
 from nexomailer_cli.bulk.state import Intent, State, Verdicted
 from nexomailer_cli.bulk.tally import Tally
 from nexomailer_cli.bulk.vigil import Vigil
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS = 5.0  # a row that no provider could serve, none of which is to blame for it
 MAX_SESSIONS = 3
+NOT_SERVED = frozenset({State.REJECTED, State.UNKNOWN})
 
 
 class Desk:
@@ -127,7 +128,9 @@ class Desk:
             job.provider = ""
             self._end(job, State.REJECTED, None, printable(str(error)))
             return None
-        return mail.only(job.rest) if job.rest else mail
+        # Addresses may have been corrected since.
+        rest = tuple(each for each in mail.envelope.recipients if each in job.rest)
+        return mail.only(rest) if rest else mail
 
     def _handed_out(self, job: Job, mail: Mail, gate: Gate, now: float) -> Mail:
         gate.take(now)
@@ -188,6 +191,7 @@ class Desk:
             case State.DEFERRED:
                 self._defer(job, ruling, now)
             case state:
+                job.rest = ruling.rest or job.rest
                 self._end(job, state, ruling.decisive, text)
 
     def _again(self, job: Job, ruling: Ruling, text: str, now: float) -> None:
@@ -247,7 +251,7 @@ class Desk:
             state,
             job.tries,
             job.provider,
-            *_words(ruling.decisive, ""),
+            *words_of(ruling.decisive, ""),
             due=due,
             rest=job.rest,
             flaw=job.flaw,
@@ -256,10 +260,15 @@ class Desk:
         return verdict
 
     def _end(self, job: Job, state: State, decisive: Disposition | None, text: str) -> None:
-        code, enhanced, words = _words(decisive, text)
-        if state is State.REJECTED and job.flaw and not _is_alone(job):
-            words = job.flaw
-        verdict = Verdicted(job.number, state, job.tries + 1, job.provider, code, enhanced, words)
+        code, enhanced, words = words_of(decisive, text)
+        # Whose refusal it was goes without saying where there was nobody else.
+        if state is State.REJECTED and refused_in(job.flaw) not in ((), (job.key,)):
+            words = first_words(job.flaw)
+        verdict = Verdicted(
+            *(job.number, state, job.tries + 1, job.provider, code, enhanced, words),
+            # Who has got it does not get it again when the row is sent again.
+            rest=job.rest if state in NOT_SERVED else (),
+        )
         self._ledger.record(verdict)
         self._announce(job, verdict, is_final=True)
 
@@ -285,15 +294,3 @@ class Desk:
         """Stop at once: what cannot be recorded must not be sent."""
         self.failure = self.failure or error
         self._vigil.give_up(str(error))
-
-
-def _words(decisive: Disposition | None, text: str) -> tuple[int | None, str, str]:
-    """Return code, enhanced code and words for the record."""
-    reply = decisive.reply if decisive else None
-    if reply is not None:
-        return reply.code, reply.enhanced, reply.text
-    return None, "", text or (decisive.reason if decisive else "")
-
-
-def _is_alone(job: Job) -> bool:
-    return job.flaw.partition(": ")[0].lower() == job.key.lower()

@@ -21,7 +21,9 @@ RECORDS = """SELECT number, key, state, tries, provider, code, enhanced, text FR
 COUNTS = "SELECT state, count(*) FROM rows WHERE number BETWEEN ? AND ? GROUP BY state"
 OPEN_DUE = """SELECT min(due) FROM rows
     WHERE state IN (0, 2, 4) AND due <= ? AND number BETWEEN ? AND ?"""
-REOPEN = """UPDATE rows SET state = 0, due = 0, tries = 0, flaw = ''
+# Of a deferred row the rest is tried again; what was said of the others still holds.
+REOPEN = """UPDATE rows SET state = 0, due = 0, tries = 0,
+    flaw = CASE state WHEN 4 THEN flaw ELSE '' END
     WHERE state = ? AND number BETWEEN ? AND ?"""
 SPEND = """INSERT INTO spent (provider, period, slot, count) VALUES (?, ?, ?, ?)
     ON CONFLICT (provider, period, slot) DO UPDATE SET count = excluded.count"""
