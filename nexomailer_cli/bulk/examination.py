@@ -61,6 +61,7 @@ class Examination:
     def __init__(self, rows: Rows, letter: Letter, policy: Policy) -> None:
         self.problems: list[Problem] = []
         self.invalid = 0  # rows with problems
+        self.right = 0  # rows without
         self.rows = 0
         self.suppressed = 0
         self.duplicates = 0
@@ -97,6 +98,7 @@ class Examination:
             self._digest.add(row)
             entry = self._entry(row)
             if entry is not None:
+                self.right += 1
                 if entry.skipped:
                     self._passed_over.add(row.number)
                 yield entry

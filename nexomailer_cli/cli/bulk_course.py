@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,12 @@ from nexomailer_cli.cli.bulk_report import (
     write_table,
 )
 from nexomailer_cli.cli.bulk_run import Ended, Work, run
-from nexomailer_cli.cli.exit_status import ExitStatus
+from nexomailer_cli.cli.bulking import report_error
+from nexomailer_cli.cli.exit_status import ExitStatus, of_error
 from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.config.duration import format_duration
 from nexomailer_cli.config.rate import parse_rates
+from nexomailer_cli.errors import NexomailerError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -82,7 +85,22 @@ class Whole:
         # Not before the answer: rows that are open would be sent by the next run unasked.
         for state in self._reopened:
             journal.reopen(state, first, last)
-        return self._report(journal, self._send(journal, due))
+        try:
+            ended = self._send(journal, due)
+        except NexomailerError as error:
+            return self._break_off(journal, error)
+        return self._report(journal, ended)
+
+    def _break_off(self, journal: Journal, error: NexomailerError) -> int:
+        """Say how the rows stand where the run could not go on; raise `error` for people."""
+        counts: Mapping[State, int] = {}
+        with contextlib.suppress(NexomailerError):
+            counts = journal.counts()
+        ending = Ending(counts=counts, exit_status=of_error(error), journal=journal.path)
+        tell(ending, journal, self._output)
+        if not self._options.as_json:
+            raise error
+        return report_error(error, ending, self._output)
 
     @property
     def _reopened(self) -> frozenset[State]:

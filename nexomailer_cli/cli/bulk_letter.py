@@ -38,6 +38,7 @@ class Writing:
     def __init__(self, options: BulkOptions, defaults: Defaults, rows: Rows) -> None:
         self.rows = rows
         self._options = options
+        self._sender = ""
         self._letter = compile_letter(_wording(options, defaults), _table(options, rows))
         unknown = self._letter.unknown_names()
         if unknown:
@@ -58,9 +59,9 @@ class Writing:
 
     def sender(self) -> str:
         """Return the address that the first row's message is from."""
-        for row in self.rows:
-            return self._letter.sender(row).spec
-        return ""
+        if not self._sender:
+            self._sender = self._letter.sender(next(iter(self.rows))).spec
+        return self._sender
 
     def examination(self) -> Examination:
         """Return a pass over all rows."""

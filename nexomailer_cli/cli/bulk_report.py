@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ from nexomailer_cli.bulk.report import reasons, table
 from nexomailer_cli.bulk.state import State
 from nexomailer_cli.cli.bulk_display import SCHEMA
 from nexomailer_cli.cli.exit_status import ExitStatus
+from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.errors import OutputError, UsageError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Iterable, Mapping
 
     from nexomailer_cli.bulk.journal import Journal
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output
 
 MOST_REASONS = 20
+# What stands for states that last only as long as a run does.
+MEANT = {State.LEASED: State.WAITING, State.SENDING: State.UNKNOWN}
 NOT_SENT = (State.WAITING, State.LEASED)
 
 
@@ -89,12 +92,12 @@ def exit_status(counts: Mapping[State, int], trouble: int | None) -> int:
 
 def tell(ending: Ending, journal: Journal, output: Output) -> None:
     """Tell people how it went, and why where it did not."""
-    counts = ending.counts
-    words = ", ".join(
-        f"{counts[state]} {state.word}" for state in sorted(counts) if counts.get(state)
-    )
+    counts: Counter[State] = Counter()
+    for state, count in ending.counts.items():
+        counts[MEANT.get(state, state)] += count
+    words = ", ".join(f"{counts[state]} {state.word}" for state in sorted(counts) if counts[state])
     speed = f" in {ending.elapsed:.1f} s" if ending.sent else ""
-    output.note(f"{ending.rows} rows: {words}{speed}")
+    output.note(f"{counted(ending.rows, 'row')}: {words}{speed}")
     for name, states in ending.by_provider.items():
         through = ", ".join(f"{count} {state.word}" for state, count in sorted(states.items()))
         output.note(f"  {name}: {through}")

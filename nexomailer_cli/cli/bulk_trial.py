@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,10 @@ from nexomailer_cli.errors import InputError, OutputError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nexomailer_cli.bulk.recipients import Row
+    from nexomailer_cli.bulk.state import Entry
     from nexomailer_cli.cli.bulk_letter import Writing
     from nexomailer_cli.cli.bulk_options import BulkOptions
     from nexomailer_cli.cli.bulk_plan import Plan
@@ -34,19 +38,26 @@ def dry_run(written: Writing, plan: Plan, options: BulkOptions, output: Output) 
     from nexomailer_cli.cli.bulking import refuse
 
     examination = written.examination()
-    kept = {entry.number: entry for entry in examination.entries() if not entry.skipped}
+    for _ in examination.entries():
+        pass
     refuse(examination)
     folder = _folder(options.output)
     count = 0
-    for row in written.rows:
-        if row.number in kept and plan.first <= row.number <= plan.last:
+    for row, entry in _asked_for(written, plan):
+        if not entry.skipped:
             count += 1
-            _put(_mail(written, row, kept[row.number].key), row.number, folder, options, output)
+            _put(_mail(written, row, entry.key), row.number, folder, options, output)
     output.note(f"{counted(count, 'message')} made, none sent")
     if options.as_json:
         counts = {State.WAITING: count, State.SKIPPED: examination.skipped}
         output.result(msgspec.json.encode(as_json(Ending(counts=counts, exit_status=0))).decode())
     return ExitStatus.OK
+
+
+def _asked_for(written: Writing, plan: Plan) -> Iterator[tuple[Row, Entry]]:
+    # Nothing is wrong with the rows, so each of them has an entry.
+    both = zip(written.rows, written.examination().entries(), strict=True)
+    return islice(both, plan.first - 1, min(plan.last, sys.maxsize))
 
 
 def _folder(path: str | None) -> Path | None:

@@ -104,7 +104,9 @@ def test_everything_that_is_wrong_is_told_before_anything_is_sent(post: Post) ->
         assert f"people.csv:{line}" in result.stderr
     assert len(post.sandbox.captured) == before
     assert not (post.folder / "people.csv.journal").exists()
-    assert report(result)["accepted"] == 0
+    told = report(result)
+    assert (told["rows"], told["accepted"], told["invalid"], told["waiting"]) == (4, 0, 3, 1)
+    assert "Mend the rows" in result.stderr
 
 
 def test_the_second_row_of_one_address_is_skipped_when_asked(post: Post) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.cli.test_bulk_terminal import at_a_terminal
 from tests.support.beside import beside
 from tests.support.moody import Moody, moody
 from tests.support.providers import configure, provider
-from tests.support.run import Result, run
+from tests.support.run import COMMAND, Result, environment, run
 
 OTHER = ("--from", "a@a.test", "--subject", "Other", "--text", "Other")
 
@@ -115,3 +116,24 @@ def test_json_members_that_change_places_are_a_change(tmp_path: Path, server: Mo
     result = run(*command, cwd=tmp_path, stdin=b"")
     assert result.exit_status == 2
     assert "the input changed" in result.stderr
+
+
+def test_a_run_that_cannot_go_on_says_how_the_rows_stand(tmp_path: Path, server: Moody) -> None:
+    people(tmp_path, 1000)
+    command = (*COMMAND, "bulk", "people.csv", *LETTER, "--yes", "--json")
+    # In blocks of 512 octets: enough to begin, not to record all that happens.
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 300; exec "$@"', "sh", *command],
+        cwd=tmp_path,
+        env=environment(None, tmp_path),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 73, done.stderr
+    *_, error, last = map(json.loads, done.stdout.splitlines())
+    assert error["event"] == "error"
+    assert last["rows"] == 1000
+    assert 0 < last["accepted"] <= server.accepted.total() < 1000
+    assert last["accepted"] + last["unknown"] >= server.accepted.total()
+    assert last["journal"] == "people.csv.journal"
+    assert f"{last['accepted']} accepted".encode() in done.stderr
