@@ -18,6 +18,6 @@ def confirm(question: str, option: str, output: Output, *, as_json: bool) -> Non
     """
     if sys.stdin is None or not sys.stdin.isatty() or as_json:
         raise UsageError(question, hint=f"Nothing was sent. {option} answers yes.")
-    output.fact(f"{question} [y/N] ")
+    output.ask(f"{question} [y/N]")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("Nothing was sent.")
