@@ -234,6 +234,7 @@ def test_one_row_can_be_sent_to_oneself(people: Post) -> None:
         ("--rate", "many"),
         ("--max-errors", "x"),
         ("--max-errors", "0"),
+        ("--max-errors", "101%"),
         ("--dedupe", "perhaps"),
         ("--retry-for", "soon"),
     ],
@@ -374,3 +375,14 @@ def test_rows_of_a_journal_do_not_overwrite_their_input(people: Post) -> None:
         assert run(*command, place, cwd=people.folder).exit_status == 2
     assert (people.folder / "people.csv").read_bytes() == there
     assert run("journal", "status", "people.csv.journal", cwd=people.folder).exit_status == 0
+
+
+def test_verdicts_are_not_written_beside_rows_that_were_not_sent(people: Post) -> None:
+    bulk(people, "--yes")
+    command = ("journal", "rows", "people.csv.journal", "-o", "out.csv")
+    for rows in ((("ann@b.test", "Ann"),), (("cid@b.test", "Cid"), ("bob@b.test", "Bob"))):
+        write(people, *rows)
+        result = run(*command, cwd=people.folder)
+        assert result.exit_status == 66
+        assert "not the input that was sent" in result.stderr
+        assert not (people.folder / "out.csv").exists()
