@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -196,7 +197,7 @@ class Whole:
     def _say_how_to_go_on(self, counts: Mapping[State, int]) -> None:
         output = self._output
         if any(counts.get(state) for state in OPEN):
-            output.note("The same command again continues.")
+            output.note(f"The same command again continues:\n  {_same_command()}")
         if counts.get(State.REJECTED):
             output.note("--retry-failed sends rows again that were refused.")
         if counts.get(State.UNKNOWN):
@@ -223,3 +224,12 @@ class Whole:
             )
         if self._options.as_json:
             self._output.result(msgspec.json.encode(as_json(ending)).decode())
+
+
+def _same_command() -> str:
+    """Return the command that was typed, but for what would open still more rows again."""
+    import shlex
+
+    once = ("--retry-failed", "--resend-unknown")
+    words = ["nexomailer", *(word for word in sys.argv[1:] if word not in once)]
+    return printable(shlex.join(words))

@@ -35,7 +35,13 @@ def perform(options: BulkOptions, everywhere: Globals) -> int:
     except NexomailerError as error:
         if not options.as_json:
             raise
-        return report_error(error, _ending(error), everywhere.output)
+        return report_error(error, _ending(error, of_error(error)), everywhere.output)
+    except KeyboardInterrupt:
+        if not options.as_json:
+            raise
+        # A run itself ends in order; this was before it.
+        cut = NexomailerError("interrupted before anything was sent")
+        return report_error(cut, _ending(cut, ExitStatus.INTERRUPTED), everywhere.output)
 
 
 class RowsError(MessageError):
@@ -47,11 +53,10 @@ class RowsError(MessageError):
         self.wrong = wrong
 
 
-def _ending(error: NexomailerError) -> Ending:
+def _ending(error: NexomailerError, status: int) -> Ending:
     from nexomailer_cli.bulk.state import State
     from nexomailer_cli.cli.bulk_report import Ending
 
-    status = of_error(error)
     if isinstance(error, RowsError):
         counts = {State.WAITING: error.right}
         return Ending(counts=counts, exit_status=status, invalid=error.wrong)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from tests.cli.test_bulk_terminal import at_a_terminal
 from tests.support.beside import beside
 from tests.support.moody import Moody, moody
 from tests.support.providers import configure, provider
-from tests.support.run import COMMAND, Result, environment, run
+from tests.support.run import COMMAND, Result, ended, environment, run, running
 
 OTHER = ("--from", "a@a.test", "--subject", "Other", "--text", "Other")
 
@@ -137,3 +139,24 @@ def test_a_run_that_cannot_go_on_says_how_the_rows_stand(tmp_path: Path, server:
     assert last["accepted"] + last["unknown"] >= server.accepted.total()
     assert last["journal"] == "people.csv.journal"
     assert f"{last['accepted']} accepted".encode() in done.stderr
+
+
+def test_a_signal_before_the_run_ends_in_a_report_too(tmp_path: Path, server: Moody) -> None:
+    os.mkfifo(tmp_path / "rows.csv")
+    command = ("bulk", "rows.csv", *LETTER, "--yes", "--json")
+    # Whoever opens it is waited for, so the command is reading by then.
+    with running(*command, cwd=tmp_path) as process, (tmp_path / "rows.csv").open("w"):
+        process.send_signal(signal.SIGINT)
+        result = ended(process)
+    error, last = map(json.loads, result.stdout.splitlines())
+    assert (error["event"], last["event"]) == ("error", "report")
+    assert (result.exit_status, last["exit_code"]) == (130, 130)
+
+
+def test_the_command_to_continue_is_said(tmp_path: Path, server: Moody) -> None:
+    command = ("bulk", "people.csv", *LETTER, "--yes", "--limit", "1", "--resend-unknown")
+    with running(*command, cwd=tmp_path) as process:
+        result = ended(process)
+    assert result.exit_status == 0
+    assert "  nexomailer bulk people.csv --from a@a.test --subject 'Hi {{ name }}'" in result.stderr
+    assert result.stderr.endswith("--yes --limit 1\n")
