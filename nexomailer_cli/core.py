@@ -107,11 +107,16 @@ def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Prov
     """Return the providers to use, in the order in which they are tried."""
     providers = _ordered(config, env)
     if wishes.provider is not None:
+        require_provider(wishes.provider, config)
         providers = tuple(each for each in providers if each.name == wishes.provider)
-        if not providers:
-            names = ", ".join(each.name for each in by_priority(config.providers))
-            raise UsageError(f"there is no provider “{wishes.provider}”", hint=f"Known: {names}.")
     return providers if wishes.failover else providers[:1]
+
+
+def require_provider(name: str, config: Config) -> None:
+    """Raise UsageError if no provider is called so."""
+    names = [each.name for each in by_priority(config.providers)]
+    if name not in names:
+        raise UsageError(f"there is no provider “{name}”", hint=f"Known: {', '.join(names)}.")
 
 
 def _ordered(config: Config, env: Mapping[str, str]) -> tuple[Provider, ...]:

@@ -29,6 +29,7 @@ from nexomailer_cli.cli.exit_status import ExitStatus, of_error
 from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.config.duration import format_duration
 from nexomailer_cli.config.rate import parse_rates
+from nexomailer_cli.core import require_provider
 from nexomailer_cli.errors import NexomailerError
 from nexomailer_cli.printable import printable
 
@@ -69,6 +70,8 @@ class Whole:
         options = self._options
         if options.report is not None:
             require_place(options.report, (*options.read_files, options.journal_path))
+        if options.provider is not None:
+            require_provider(options.provider, self._config)
         journal = Journal(options.journal_path, durable=options.durable)
         try:
             Beginning(options, self._written, self._output).prepare(journal)

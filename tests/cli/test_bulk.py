@@ -233,6 +233,7 @@ def test_one_row_can_be_sent_to_oneself(people: Post) -> None:
     [
         ("--rate", "many"),
         ("--max-errors", "x"),
+        ("--provider", "nobody"),
         ("--max-errors", "0"),
         ("--max-errors", "101%"),
         ("--dedupe", "perhaps"),
@@ -241,6 +242,7 @@ def test_one_row_can_be_sent_to_oneself(people: Post) -> None:
 )
 def test_what_makes_no_sense_is_a_usage_error(wrong: tuple[str, ...], people: Post) -> None:
     assert bulk(people, "--yes", *wrong).exit_status == 2
+    assert not (people.folder / "people.csv.journal").exists()
 
 
 def local(folder: Path, peer: Peer, **config: Any) -> None:
