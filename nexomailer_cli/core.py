@@ -233,7 +233,7 @@ def _credentials(
         if secret is None:
             return ""
         return resolve(
-            secret,
+            secret.of(auth.user),
             env=around.env,
             prompt=around.prompt,
             label=f"{what} of provider {provider.name}",

@@ -126,7 +126,7 @@ def _look_at_secrets(config: "Config", output: "Output") -> None:
     from nexomailer_cli.config.secrets import resolve
 
     for provider, what, secret in all_secrets(config):
-        if secret.kind in ("command", "prompt"):
+        if secret.kind in ("command", "keyring", "prompt"):
             continue
         label = f"{what} of provider {printable(provider.name)}"
         try:
