@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"__init__", "cli"},
     "cli": BOTTOM
     | {"__init__", "core", "sandbox", "probe", "bulk", "message", "transport", "smtp", "config"},
-    "core": BOTTOM | {"transport", "rules", "turn", "smtp", "config"},
+    "core": BOTTOM | {"message", "transport", "rules", "turn", "smtp", "config"},
     "bulk": BOTTOM | {"message", "transport", "smtp", "config"},
     "turn": set(),
     "rules": {"smtp"},

@@ -34,12 +34,15 @@ def check(
     """
     from nexomailer_cli.cli.request import check_standing_headers
     from nexomailer_cli.config.file import load_config
+    from nexomailer_cli.core import rewriting_for
 
     everywhere = settle(context, Globals(config, verbose, quiet, no_color, debug))
     output = everywhere.output
     try:
         loaded = load_config(everywhere.config, os.environ, warn=output.warn)
         check_standing_headers(loaded.defaults)
+        for provider in loaded.providers:
+            rewriting_for(provider)
     except ConfigError as error:
         if not as_json:
             raise

@@ -167,10 +167,11 @@ def _sender(subject: Subject, asked: Asked, config: Config | None) -> str | None
     """Return the address that mail would come from: the one asked for, ours, the account's."""
     if asked.sender is not None:
         return asked.sender
-    if config is not None and config.defaults.from_:
+    own = subject.provider.from_ or (config.defaults.from_ if config is not None else None)
+    if own:
         from nexomailer_cli.message.address import parse_address
 
-        return parse_address(config.defaults.from_).spec
+        return parse_address(own).spec
     auth = subject.provider.config.auth
     return auth.user if auth and "@" in auth.user else None
 

@@ -24,6 +24,7 @@ _NOT_OF_THE_MAIL = {Scope.SESSION, Scope.PROVIDER, Scope.RATE, Scope.QUOTA}
 class Job(Struct):
     """A mail, the part of its recipients that is dealt with now, and what is known of the others.
 
+    `part` is the mail as the provider wants it, once that `is_rewritten`.
     `began` is on the loop's clock. `is_asked` is whether the desk has been told that its end is
     about to go, `is_intended` whether the desk has that on record. `is_first` marks the
     first mail after a silence, in which the server may have hung up.
@@ -36,6 +37,7 @@ class Job(Struct):
     is_asked: bool = False
     is_intended: bool = False
     is_first: bool = False
+    is_rewritten: bool = False
     told: dict[str, Disposition] = {}
 
     @property
@@ -61,7 +63,13 @@ class Job(Struct):
     def next_part(self, recipients: tuple[str, ...]) -> None:
         """Go on with those who are still to be asked about."""
         self.part = self.mail.only(recipients)
+        self.is_rewritten = False
         self.transaction = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this part is for all recipients of the mail."""
+        return self.part.envelope.recipients is self.mail.envelope.recipients
 
     def patience(self, awaiting: Phase, limits: Limits) -> float:
         """Return how long the next reply may take, in seconds."""

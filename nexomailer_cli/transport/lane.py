@@ -108,10 +108,25 @@ class Lane(Dialogue):
             job.part = job.part.only(job.part.envelope.recipients[: extensions.max_recipients])
         if job.mail.envelope.notify and not extensions.dsn:
             self._observer(Withheld(self._home.account.name, "delivery reports (DSN)"))
+        if not self._rewritten(job):
+            return False
         reason = obstacle(job.part, extensions)
         if reason:
             self._clerk.conclude(job, unfit(job.part, reason))
         return not reason
+
+    def _rewritten(self, job: Job) -> bool:
+        """Make of a mail what the provider wants; conclude one that would be spoilt by it."""
+        rewrite = self._home.account.rewrite
+        if rewrite is None or job.is_rewritten:
+            return True
+        try:
+            job.part = rewrite(job.part)
+        except MessageError:
+            self._clerk.conclude(job, unsendable(job.part))
+            return False
+        job.is_rewritten = True
+        return True
 
     def _enter(self, job: Job, submit: Callable[[Mail], Transaction]) -> bool:
         """Begin the conversation about a mail; conclude one that must not be talked about."""

@@ -81,7 +81,7 @@ def test_check_tells_what_will_be_missing_and_what_is_known(
 
 def test_check_runs_no_command_and_asks_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     write(
-        '[[providers]]\nname = "a"\npreset = "loops"\n'
+        '[[providers]]\nname = "a"\nconfig.host = "h"\n'
         'config.auth = { user = "me", pass = { command = ["touch", "ran"] } }\n'
         '[[providers]]\nname = "b"\nconfig.host = "h"\n'
         'config.auth = { user = "me", pass = { prompt = true } }\n'
