@@ -72,7 +72,7 @@ class Loaded(Struct, frozen=True):
     """
 
     config: Config
-    origins: dict[KeyPath, str]
+    origins: dict[KeyPath, str | KeyPath]
     text: str = ""
 
 
@@ -194,7 +194,7 @@ def _from_url(
     config = reader.read(tables)
     if reader.mistakes:
         _refuse(Problem(said, dotted(path[-1:]), file) for path, said in reader.mistakes)
-    return Loaded(config, {place: said or file for place, said in reader.origins.items()})
+    return Loaded(config, reader.origins)
 
 
 def _content(path: Path, file: str) -> tuple[str, os.stat_result]:

@@ -41,14 +41,14 @@ class Reader(Struct):
     """Reads one configuration and collects what is wrong with it.
 
     `path` is the file's, for the record. A mistake is where it stands, and what to
-    say about it. `origins` are the keys that have a value not by default: from the file, which
-    is the empty text, or from what the text says, such as `preset gmail`.
+    say about it. `origins` are the keys whose value is no default, by their canonical names:
+    with the path of the key as the file spells it, or in words, such as `preset gmail`.
     """
 
     source: Source
     path: str | None = None
     mistakes: list[tuple[KeyPath, str]] = []
-    origins: dict[KeyPath, str] = {}
+    origins: dict[KeyPath, str | KeyPath] = {}
     _scopes: dict[KeyPath, _Scope] = {}
 
     def read(self, table: Table) -> Config:
@@ -138,9 +138,8 @@ class Reader(Struct):
     def _entry(self, key: Key, table: Table, scope: _Scope) -> Any:
         name = scope.names[key.attribute]
         if key.attribute in scope.given:
-            self.origins.setdefault(
-                (*scope.path, key.name), self.origins.get((*scope.path, name), "")
-            )
+            place = (*scope.path, name)
+            self.origins[(*scope.path, key.name)] = self.origins.get(place, place)
             before = len(self.mistakes)
             value = self._value(key, table[name], (*scope.path, name))
             if len(self.mistakes) > before:
