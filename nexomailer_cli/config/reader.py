@@ -139,7 +139,8 @@ class Reader(Struct):
         name = scope.names[key.attribute]
         if key.attribute in scope.given:
             place = (*scope.path, name)
-            self.origins[(*scope.path, key.name)] = self.origins.get(place, place)
+            if not (key.block or key.element):
+                self.origins[(*scope.path, key.name)] = self.origins.get(place, place)
             before = len(self.mistakes)
             value = self._value(key, table[name], (*scope.path, name))
             if len(self.mistakes) > before:
