@@ -1,10 +1,11 @@
-"""Check, show or locate the configuration."""
+"""Begin, check, show or locate the configuration."""
 
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nexomailer_cli.cli.config_init import init as init
 from nexomailer_cli.cli.everywhere import Globals
 from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, Version, settle
 from nexomailer_cli.printable import printable

@@ -93,6 +93,20 @@ def load(
     raise no_config()
 
 
+def users_config(env: Mapping[str, str]) -> Path | None:
+    """Return where the user's own configuration is looked for, whether it is there or not."""
+    directory = env.get("XDG_CONFIG_HOME", "")
+    # The XDG specification has relative paths ignored.
+    if os.path.isabs(directory):  # noqa: PTH117
+        return Path(directory, "nexomailer", "config.toml")
+    return Path(env["HOME"], ".config", "nexomailer", "config.toml") if env.get("HOME") else None
+
+
+def config_of_text(text: str, env: Mapping[str, str], path: Path) -> Config:
+    """Return the configuration that a file of this text at `path` would be; raise ConfigError."""
+    return _read(text, env, path).config
+
+
 def no_config() -> ConfigError:
     """Return the error for somebody who has not configured anything yet."""
     return ConfigError(Problem("there is no configuration"), hint=FIRST_CONFIG)
@@ -110,12 +124,8 @@ def all_secrets(config: Config) -> Iterator[tuple[Provider, str, Secret]]:
 
 def _usual_places(env: Mapping[str, str]) -> Iterator[Path]:
     yield HERE
-    directory = env.get("XDG_CONFIG_HOME", "")
-    # The XDG specification has relative paths ignored.
-    if os.path.isabs(directory):  # noqa: PTH117
-        yield Path(directory, "nexomailer", "config.toml")
-    elif env.get("HOME"):
-        yield Path(env["HOME"], ".config", "nexomailer", "config.toml")
+    if (own := users_config(env)) is not None:
+        yield own
 
 
 def _is_there(path: Path) -> bool:
@@ -130,11 +140,18 @@ def _is_there(path: Path) -> bool:
 def _from_file(
     path: Path, env: Mapping[str, str], warn: Callable[[str], None] | None, *, is_chance: bool
 ) -> Loaded:
+    file = printable(str(path))
+    text, status = _content(path, file)
+    loaded = _read(text, env, path)
+    _look_at_owner(loaded.config, file, status, warn, is_chance=is_chance)
+    return loaded
+
+
+def _read(text: str, env: Mapping[str, str], path: Path) -> Loaded:
     from nexomailer_cli.config.reader import Reader
     from nexomailer_cli.config.value import Source
 
     file = printable(str(path))
-    text, status = _content(path, file)
     table = _parsed(text, file)
     reader = Reader(Source(env, base=path.absolute().parent), path=str(path))
     config = reader.read(table)
@@ -143,7 +160,6 @@ def _from_file(
             _located(reader.mistakes, text, file),
             hint="" if table.get("providers") else FIRST_CONFIG,
         )
-    _look_at_owner(config, file, status, warn, is_chance=is_chance)
     return Loaded(config, reader.origins, text)
 
 

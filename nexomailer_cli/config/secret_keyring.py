@@ -15,6 +15,16 @@ class KeyringError(Exception):
     """The keyring gave no secret, or took none."""
 
 
+def is_usable() -> bool:
+    """Whether there is a keyring that could keep a password."""
+    try:
+        import keyring
+
+        return keyring.get_keyring().priority > 0
+    except Exception:  # whatever a backend thinks of; then there is none
+        return False
+
+
 def look_up(service: str, user: str) -> str:
     """Return the password of `user` that is kept under `service`; raise KeyringError."""
     try:

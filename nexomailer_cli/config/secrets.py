@@ -85,10 +85,15 @@ def resolve(
     return value
 
 
+def looks_like_app_password(text: str) -> bool:
+    """Whether somebody copied the spaces with which a service shows its app passwords."""
+    return _APP_PASSWORD.fullmatch(text) is not None
+
+
 def _look_for_slips(value: str, subject: str, warn: Warn) -> None:
     if value != value.strip():
         warn(f"{subject} begins or ends with white space")
-    elif _APP_PASSWORD.fullmatch(value):
+    elif looks_like_app_password(value):
         warn(f"{subject} looks like an app password as it is displayed: leave out its spaces")
 
 
