@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 NOTHING_WRITTEN = "Nothing was written."
 
 
+class NoAnswerError(UsageError):
+    """Nobody answers any more: the end of input."""
+
+
 def may_ask() -> bool:
     """Whether somebody is there to answer."""
     return sys.stdin is not None and sys.stdin.isatty()
@@ -32,15 +36,19 @@ class Terminal:
         """Tell something between the questions."""
         self._output.fact(text)
 
+    def explain(self, text: str) -> None:
+        """Tell something longer."""
+        self._output.fact(self._output.indented(text))
+
     def ask(self, question: str, default: str = "") -> str:
         """Return the answer, the default where there is none; ask until there is either."""
         shown = f"{question} [{printable(default)}]: " if default else f"{question}: "
         while True:
-            self._output.progress(shown)
+            self._output.prompt(shown)
             line = sys.stdin.readline()
             if not line:  # the end of input; what was asked stands on the line still
-                self._output.progress("\n")
-                raise UsageError(NOTHING_WRITTEN)
+                self._output.prompt("\n")
+                raise NoAnswerError(NOTHING_WRITTEN)
             if answer := line.strip() or default:
                 return answer
 
@@ -68,4 +76,4 @@ class Terminal:
         try:
             return prompt(f"{question} (nobody sees what you type): ")
         except EOFError:
-            raise UsageError(NOTHING_WRITTEN) from None
+            raise NoAnswerError(NOTHING_WRITTEN) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import structs
 
+from nexomailer_cli.cli.asking import NoAnswerError
 from nexomailer_cli.cli.config_text import Answers
 from nexomailer_cli.cli.init_draft import InitDraft
 from nexomailer_cli.cli.init_options import (
@@ -67,6 +68,12 @@ class Questions:
             typed = typed.replace(" ", "")
         return structs.replace(draft, password=typed)
 
+    def with_user(self, draft: InitDraft) -> InitDraft:
+        """Ask who signs in, and for the password."""
+        user = self._terminal.ask("User name", draft.answers.user)
+        answers = structs.replace(draft.answers, user=user)
+        return self.with_password(structs.replace(draft, answers=answers))
+
     def with_authority(self, draft: InitDraft) -> InitDraft:
         """Ask for the certificate of an authority of one's own."""
         path = self._until_right("File of the authority's certificate (PEM)", "", readable)
@@ -96,8 +103,7 @@ class Questions:
 
     def _service_or_host(self, typed: str) -> dict[str, Any]:
         if typed == "?":
-            self._terminal.say(", ".join(preset_names()))
-            raise NexomailerError("")
+            raise NexomailerError(", ".join(preset_names()))
         is_host = {".", ":"} & set(typed) or typed == "localhost"
         if not is_host:
             return {"preset": preset_name(typed)}
@@ -110,7 +116,7 @@ class Questions:
     def _tell_note(self, name: str) -> None:
         preset = find_preset(name)
         if preset and preset.note:
-            self._terminal.say(preset.note)
+            self._terminal.explain(preset.note)
 
     def _user(self, answers: Answers, sender: str) -> str:
         if self._options.user is not None:
@@ -185,10 +191,13 @@ class Questions:
         while True:
             try:
                 return taken(self._terminal.ask(question, default))
+            except NoAnswerError:
+                raise
             except NexomailerError as error:
-                words = [word for word in (str(error), error.hint) if word]
-                if words:
-                    self._terminal.say("\n".join(words))
+                # Nobody typed the option that it is about.
+                said = re.sub("^--[a-z-]+: ", "", str(error))
+                for words in filter(None, (said, error.hint)):
+                    self._terminal.explain(words)
 
 
 def _kept(draft: InitDraft, table: dict[str, Any]) -> InitDraft:

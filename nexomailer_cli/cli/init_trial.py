@@ -67,8 +67,13 @@ def _changes(draft: InitDraft, report: Report | None, questions: Questions) -> l
         how = "TLS from the first byte" if better.security == "implicit" else "STARTTLS"
         text = f"use port {better.port} with {how}, which answers"
         changes.append((text, lambda: _moved(draft, better)))
-    if draft.password:
-        changes.append(("type the password again", lambda: questions.with_password(draft)))
+    if report is not None and report.exit_code == ExitStatus.NO_PERMISSION:
+        changes += [
+            ("type the password again", lambda: questions.with_password(draft)),
+            ("change the user name and the password", lambda: questions.with_user(draft)),
+        ]
+    elif report is not None:
+        changes.append(("try once more", lambda: draft))
     return [
         *changes,
         ("answer all questions again", questions.draft),

@@ -65,6 +65,7 @@ def _by_questions(options: InitOptions, path: Path, output: Output) -> int:
         terminal.say(f"There is {printable(str(path))} already.")
         if not terminal.agrees("Write over it when all is answered?", default=False):
             raise UsageError(NOTHING_WRITTEN, hint="--config FILE writes another file.")
+    terminal.say("A few questions; Ctrl-C ends them, and nothing is written before the last one.")
     questions = Questions(options, path, terminal)
     draft = settled(questions, terminal, output)
     draft.write(replaces=True)

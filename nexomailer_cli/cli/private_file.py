@@ -22,7 +22,8 @@ def write_private(path: Path, text: str, *, replaces: bool = False) -> None:
     What is there already is an error unless it `replaces` it.
     """
     with _explained(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # by a file: opening it will tell
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not replaces:
             _write(path, text)
             return
