@@ -52,6 +52,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "journal status",
         "journal rows",
         "sandbox",
+        "config init",
         "config check",
         "config show",
         "config path",

@@ -138,6 +138,7 @@ def test_without_a_configuration_a_first_one_is_shown(
     told = Told(capfd, command)
     assert told.status == 78
     assert "there is no configuration" in told.err
+    assert "nexomailer config init" in told.err
     assert "[[providers]]" in told.err
 
 
