@@ -14,7 +14,7 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _TIME = "".join(rf"(?:({_NUMBER})\s*{unit}\s*)?" for unit, _ in _UNITS)
 
 # What `parse_duration` takes, as a pattern that JSON Schema understands as well.
-PATTERN = rf"^\s*(?=[0-9])(?:{_BARE.pattern}|{_TIME.pattern})\s*$"
+PATTERN = rf"^\s*(?=[0-9])(?:{_NUMBER}|{_TIME})\s*$"
 
 
 def parse_duration(text: str, *, bare: Literal["ms", "s"] = "ms") -> float:

@@ -33,7 +33,8 @@ URL_ORIGIN = f"${URL_VARIABLE}"  # what stands for a file's name in messages
 MAX_BYTES = 1024 * 1024  # a thousand providers; stops at /dev/zero
 
 FIRST_CONFIG = (
-    "`nexomailer config init` writes one. Or write nexomailer.toml with a line [[providers]] and, below it, the line config = "
+    "`nexomailer config init` writes one. Or write nexomailer.toml with a line [[providers]] "
+    "and, below it, the line config = "
     '{ host = "smtp.example.com", auth = { user = "me@example.com", pass = "${SMTP_PASS}" } }; '
     "or set NEXOMAILER_URL=smtps://user:password@host."
 )

@@ -8,7 +8,6 @@ is looked up only when the provider is used.
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any
 
 from nexomailer_cli.config import variables
@@ -18,12 +17,11 @@ if TYPE_CHECKING:
 
     Table = dict[str, Any]
 
-_NO_NAME = re.compile("[^A-Za-z0-9]+")
-
 
 def password_variable(provider: str) -> str:
     """Return the variable for the provider of that name: `$NEXOMAILER_MY_HOST_PASSWORD`."""
-    return f"NEXOMAILER_{_NO_NAME.sub('_', provider).strip('_').upper()}_PASSWORD"
+    words = "".join(each if each.isascii() and each.isalnum() else " " for each in provider)
+    return f"NEXOMAILER_{'_'.join(words.split()).upper()}_PASSWORD"
 
 
 def with_variable(provider: Table, env: Mapping[str, str]) -> tuple[Table, str, str]:

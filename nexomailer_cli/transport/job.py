@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from nexomailer_cli.errors import MessageError
 from nexomailer_cli.smtp.failure import Failure, Scope
 from nexomailer_cli.smtp.outcome import Disposition, Phase, Verdict
-from nexomailer_cli.transport.account import explained, unsent
+from nexomailer_cli.smtp.transaction import obstacle
+from nexomailer_cli.transport.account import explained, unfit, unsent
 
 if TYPE_CHECKING:
     from nexomailer_cli.errors import TransportError
     from nexomailer_cli.smtp.envelope import Mail
+    from nexomailer_cli.smtp.extensions import Extensions
     from nexomailer_cli.smtp.transaction import Transaction
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.limits import Limits
@@ -65,6 +68,22 @@ class Job(Struct):
         self.part = self.mail.only(recipients)
         self.is_rewritten = False
         self.transaction = None
+
+    def fit(self, account: Account, extensions: Extensions) -> tuple[Disposition, ...]:
+        """Cut off the part that a server takes at once, and make of it what the provider wants.
+
+        Returns what it means for the recipients if it cannot be sent there, nothing if it can.
+        """
+        if extensions.max_recipients is not None:
+            self.part = self.part.only(self.part.envelope.recipients[: extensions.max_recipients])
+        if account.rewrite is not None and not self.is_rewritten:
+            try:
+                self.part = account.rewrite(self.part)
+            except MessageError:
+                return unsendable(self.part)
+            self.is_rewritten = True
+        reason = obstacle(self.part, extensions)
+        return unfit(self.part, reason) if reason else ()
 
     @property
     def is_whole(self) -> bool:

@@ -19,7 +19,7 @@ from nexomailer_cli.config.secrets import Secret
 from nexomailer_cli.config.settings import Auth
 from tests.cli.conftest import Post
 from tests.support.dialogue import converse
-from tests.support.run import Result, run
+from tests.support.run import Result, run, run_process
 
 GMAIL = ("--preset", "gmail", "--user", "me@gmail.com", "--secret", "env:SMTP_PASS")
 
@@ -340,3 +340,82 @@ def test_what_is_there_is_asked_about(answer: str, status: int, tmp_path: Path) 
     )
     assert ended == status, told
     assert ((tmp_path / "nexomailer.toml").read_text() == "precious") is (status == 2)
+
+
+def test_a_password_may_go_into_the_keyring_and_comes_out_of_it(post: Post) -> None:
+    box = post.sandbox
+    env = {
+        "PYTHON_KEYRING_BACKEND": "tests.support.kept_keyring.Keyring",
+        "TEST_KEYRING": str(post.folder / "keyring.json"),
+    }
+    server = ("--host", f"{box.host}:{box.port}", "--ca-file", str(box.ca_file))
+    status, told = converse(
+        *("config", "init", "--from", "a@a.test", "--user", box.username, *server),
+        answers=[("in the keyring of the desktop", "2"), ("Password of", box.password)],
+        cwd=post.folder,
+        env=env,
+    )
+    assert status == 0, told
+    assert "The password is in the keyring, as nexomailer." in told
+    auth = written(post.folder)["providers"][0]["config"]["auth"]
+    assert auth == {"user": box.username, "pass": {"keyring": "nexomailer"}}
+    letter = ("send", "--to", "b@b.test", "--text", "x")
+    sent = run_process(*letter, cwd=post.folder, env=env)
+    assert sent.exit_status == 0, sent.stderr
+    (post.folder / "keyring.json").unlink()
+    sent = run_process(*letter, cwd=post.folder, env=env)
+    assert sent.exit_status != 0
+    assert "keyring set nexomailer sandbox" in sent.stderr
+
+
+def test_a_file_that_holds_the_password_already_is_used(post: Post) -> None:
+    box = post.sandbox
+    own = post.folder / ".config" / "nexomailer"
+    own.mkdir(parents=True)
+    (own / "main.pass").write_text(f"{box.password}\n")
+    (own / "main.pass").chmod(0o600)
+    server = ("--host", f"{box.host}:{box.port}", "--ca-file", str(box.ca_file))
+    status, told = converse(
+        *("config", "init", "--from", "a@a.test", "--user", box.username, *server),
+        answers=[("in a file of its own", "1"), ("Use what it holds", "")],
+        cwd=post.folder,
+    )
+    assert status == 0, told
+    assert "ready to send" in told.lower()
+
+
+def test_a_user_name_may_be_what_was_wrong(post: Post) -> None:
+    box = post.sandbox
+    server = ("--host", f"{box.host}:{box.port}", "--ca-file", str(box.ca_file))
+    status, told = converse(
+        *("config", "init", "--from", "a@a.test", "--user", "tim", *server, "--secret", "prompt"),
+        answers=[
+            ("Password of tim", box.password),
+            ("change the user name", "2"),
+            ("User name [tim]", box.username),
+            (f"Password of {box.username}", box.password),
+        ],
+        cwd=post.folder,
+    )
+    assert status == 0, told
+    auth = written(post.folder)["providers"][0]["config"]["auth"]
+    assert auth == {"user": box.username, "pass": {"prompt": True}}
+
+
+def test_a_server_of_a_known_service_is_that_service(tmp_path: Path) -> None:
+    status, told = converse(
+        *("config", "init", "--from", "a@a.test", "--secret", "env:X"),
+        answers=[
+            ("own mail server", "https://smtp.gmail.com"),
+            ("own mail server", "smtp.gmail.com"),
+            ("nobody signs in [a@a.test]", "a@gmail.com"),
+            ("App password", "abcd efgh ijkl mnop"),
+            ("write it as it is", "3"),
+        ],
+        cwd=tmp_path,
+    )
+    assert status == 0, told
+    assert "write a host name" in told
+    assert "That is gmail." in told
+    assert "Its spaces are only for reading" in told
+    assert written(tmp_path)["providers"][0]["preset"] == "gmail"
