@@ -62,7 +62,11 @@ class Questions:
         """Ask for the password, once more or for the first time."""
         preset = find_preset(draft.answers.preset)
         kind = preset.secret if preset else "password"
-        typed = self._terminal.secret(f"{kind[:1].upper()}{kind[1:]} of {draft.answers.user}")
+        question = f"{kind[:1].upper()}{kind[1:]} of {printable(draft.answers.user)}"
+        typed = self._terminal.secret(question)
+        while not typed and draft.keeps_password:
+            self._terminal.say("Nothing was typed. Ctrl-C ends it, and nothing is written.")
+            typed = self._terminal.secret(question)
         if looks_like_app_password(typed):
             self._terminal.say("Its spaces are only for reading: they are left out.")
             typed = typed.replace(" ", "")
@@ -161,11 +165,11 @@ class Questions:
             f"There is {printable(str(path))} already. Use what it holds?", default=True
         ):
             return draft
-        return structs.replace(self.with_password(draft), keeps_password=True)
+        return self.with_password(structs.replace(draft, keeps_password=True))
 
     def _in_keyring(self, draft: InitDraft) -> InitDraft:
-        draft = self.with_password(_kept(draft, {"keyring": KEYRING_SERVICE}))
-        return structs.replace(draft, keeps_password=True)
+        draft = _kept(draft, {"keyring": KEYRING_SERVICE})
+        return self.with_password(structs.replace(draft, keeps_password=True))
 
     def _by_command(self, draft: InitDraft) -> InitDraft:
         question = "Command that prints it, such as pass show smtp"

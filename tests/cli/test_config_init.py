@@ -259,6 +259,7 @@ def test_a_newcomer_with_a_server_of_his_own(post: Post) -> None:
             ("User name", box.username),
             ("Number", "7"),
             ("Number", "1"),
+            ("Password of", ""),
             ("Password of", "wr0ng"),
             ("Number", "1"),
             ("certificate (PEM)", "nowhere.pem"),
@@ -270,6 +271,7 @@ def test_a_newcomer_with_a_server_of_his_own(post: Post) -> None:
     )
     assert status == 0, told
     assert 'did you mean "gmail"' in told
+    assert "Nothing was typed." in told
     assert "NOBODY VOUCHES" in told
     assert "WRONG USER NAME OR PASSWORD" in told
     assert "The password is in ~/.config/nexomailer/main.pass." in told

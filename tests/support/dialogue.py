@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,12 @@ from pathlib import Path
 from tests.support.run import COMMAND, environment
 
 SECONDS = 20.0
+# Passwords are asked for on the controlling terminal, whatever standard input is.
+ON_A_TERMINAL = (
+    *(sys.executable, "-c"),
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.argv[1], sys.argv[1:])",
+)
 
 
 def converse(
@@ -26,14 +33,13 @@ def converse(
     """
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*COMMAND, *arguments],
+        [*ON_A_TERMINAL, *COMMAND, *arguments],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         cwd=cwd,
         env={**environment(env, cwd), "TERM": "dumb", "COLUMNS": "100"},
-        # Passwords are asked for on the controlling terminal, whatever standard input is.
-        preexec_fn=lambda: os.login_tty(os.dup(0)),
+        start_new_session=True,
     ) as process:
         os.close(theirs)
         try:
