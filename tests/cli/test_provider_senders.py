@@ -66,6 +66,15 @@ def test_the_sender_of_the_first_provider_is_one_where_nobody_else_is(post: Post
     assert post.sandbox.captured[-1].sender == "shop@backup.test"
 
 
+def test_an_examination_tries_the_sender_of_the_provider(post: Post) -> None:
+    configure(post.folder, at(post.sandbox, **{"from": "Shop <shop@backup.test>"}))
+    result = run(
+        *("test-connection", "backup", "--rcpt", "b@b.test", "--json"), cwd=post.folder, stdin=b""
+    )
+    stages = {each["id"]: each for each in result.json["stages"]}
+    assert stages["envelope"]["data"]["sender"] == "shop@backup.test"
+
+
 @pytest.mark.parametrize("most", [100, 2])
 def test_rows_of_a_run_are_changed_too_each_with_its_own_key(post: Post, most: int) -> None:
     rows = "".join(f"r{n}@b.test,N{n}\n" for n in range(20))

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import keyring
 import pytest
 from keyring.backend import KeyringBackend
+from keyring.backends.fail import Keyring as NoKeyring
 from keyring.errors import KeyringLocked
 
-from nexomailer_cli.config.secret_keyring import KeyringError, keep
+from nexomailer_cli.config.secret_keyring import KeyringError, is_usable, keep
 from nexomailer_cli.config.secrets import Secret, resolve
 from nexomailer_cli.errors import SecretError
 
@@ -89,3 +90,13 @@ def test_a_keyring_that_quotes_a_password_is_not_quoted(desktop: Desktop) -> Non
 def test_without_the_library_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     assert "pip install 'nexomailer-cli[keyring]'" in refusal()
+
+
+def test_a_keyring_that_keeps_nothing_is_not_offered(
+    desktop: Desktop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_usable()
+    keyring.set_keyring(NoKeyring())  # type: ignore[no-untyped-call]
+    assert not is_usable()
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert not is_usable()
