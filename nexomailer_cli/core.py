@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
 import socket
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from nexomailer_cli.errors import UsageError
+from nexomailer_cli.errors import ConfigError, MessageError, Problem, UsageError
 from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.transport.base import Observer, Transport, unobserved
 from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from nexomailer_cli.config.secrets import Secret
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
+    from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.desk import Desk, PoolLimits
     from nexomailer_cli.transport.pool import Pool
@@ -35,10 +35,12 @@ class Wishes(Struct, frozen=True, kw_only=True):
 
     `provider` names the only one to use. `deadline` is a moment on the event loop's clock,
     `retry_for` a duration in seconds. `sender` is the envelope sender, whose domain may
-    serve as the EHLO name.
+    serve as the EHLO name. `keeps_content` is for a finished message, whose header fields no
+    provider may change.
     """
 
     sender: str = ""
+    keeps_content: bool = False
     provider: str | None = None
     failover: bool = True
     deadline: float = float("inf")
@@ -180,7 +182,30 @@ def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Accoun
             config.connection_timeout, config.socket_timeout, deadline=wishes.deadline
         ),
         rules=provider_rules,
+        rewrite=rewriting_for(provider, keeps_content=wishes.keeps_content),
     )
+
+
+def rewriting_for(
+    provider: Provider, *, keeps_content: bool = False
+) -> Callable[[Mail], Mail] | None:
+    """Return what a provider makes of a mail, `None` for nothing; raise ConfigError."""
+    wants = {
+        "sender": provider.from_,
+        "reply_to": provider.reply_to,
+        "envelope_from": provider.envelope_from,
+        "headers": provider.headers,
+        "deduplication_header": provider.deduplication_header,
+    }
+    if not any(wants.values()) and provider.envelope_from is None:
+        return None  # and nothing of composing needs to be loaded
+    from nexomailer_cli.message.rewriting import rewriting_of
+
+    try:
+        return rewriting_of(**wants, keeps_content=keeps_content)  # type: ignore[arg-type]
+    except MessageError as error:
+        problem = Problem(str(error), key=f"providers.{provider.name}")
+        raise ConfigError(problem, hint=error.hint) from error
 
 
 def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
@@ -202,6 +227,7 @@ def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Accou
 def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
     import time
 
+    from nexomailer_cli.transport.ehlo_name import ehlo_name
     from nexomailer_cli.transport.terms import Terms
     from nexomailer_cli.transport.tls import tls_context
 
@@ -238,7 +264,7 @@ def _credentials(
         if secret is None:
             return ""
         return resolve(
-            secret,
+            secret.of(auth.user),
             env=around.env,
             prompt=around.prompt,
             label=f"{what} of provider {provider.name}",
@@ -254,28 +280,3 @@ def _credentials(
             token=resolved(auth.access_token, "access token") if is_oauth else "",
             method=auth.method or "",
         )
-
-
-# RFC 1123 section 2.1, with a last label that no IPv4 address has.
-_FULL_NAME = re.compile(r"(?:[0-9a-z](?:[0-9a-z-]{0,61}[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
-
-
-def ehlo_name(configured: str | None, sender: str, host: str) -> str:
-    """Return the name to greet servers with, `""` where only an address literal is left.
-
-    `host` is this machine's own name. It is asked of the kernel, not of DNS, which can take
-    seconds to say `localhost`, a name that servers refuse. A name without a dot is no
-    better, so the sender's domain comes next: it is ours as well, and RFC 5321 section 4.1.4
-    lets no server refuse mail because the name is not the connecting host's.
-    """
-    if configured:
-        return configured
-    candidates = (host.rstrip("."), sender.rpartition("@")[2])
-    return next(filter(_is_full_name, candidates), "")
-
-
-def _is_full_name(name: str) -> bool:
-    name = name.lower()
-    return _FULL_NAME.fullmatch(name) is not None and not (
-        {"localhost", "localdomain"} & set(name.split("."))
-    )

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"__init__", "cli"},
     "cli": BOTTOM
     | {"__init__", "core", "sandbox", "probe", "bulk", "message", "transport", "smtp", "config"},
-    "core": BOTTOM | {"transport", "rules", "turn", "smtp", "config"},
+    "core": BOTTOM | {"message", "transport", "rules", "turn", "smtp", "config"},
     "bulk": BOTTOM | {"message", "transport", "smtp", "config"},
     "turn": set(),
     "rules": {"smtp"},
@@ -45,6 +45,7 @@ KEEPERS = {
     "markdown_it": {"message/markdown"},
     "idna": {"idn"},
     "dns": {"probe/dns_records"},
+    "keyring": {"config/secret_keyring"},
     "tomli_w": {"cli"},
 }
 
@@ -57,7 +58,18 @@ UNKNOWN_TO_SMTP = {
 
 HEAVY = (
     *("aiohappyeyeballs", "aiosmtpd", "aiosmtplib", "asyncio", "cryptography", "dns"),
-    *("email", "idna", "jinja2", "markdown_it", "minijinja", "rich", "sqlite3", "ssl", "tomllib"),
+    *(
+        "email",
+        "idna",
+        "jinja2",
+        "keyring",
+        "markdown_it",
+        "minijinja",
+        "rich",
+        "sqlite3",
+        "ssl",
+        "tomllib",
+    ),
 )
 
 MAX_FILE_LINES = 300

@@ -52,9 +52,11 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "journal status",
         "journal rows",
         "sandbox",
+        "config init",
         "config check",
         "config show",
         "config path",
+        "config schema",
     ]
 
 

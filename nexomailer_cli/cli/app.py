@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "bulk": ("bulk", ("bulk",)),
     "journal": ("journal", ("status", "rows")),
     "sandbox": ("sandbox", ("sandbox",)),
-    "config": ("config", ("check", "show", "path")),
+    "config": ("config", ("init", "check", "show", "path", "schema")),
 }
 
 

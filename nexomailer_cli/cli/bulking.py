@@ -71,7 +71,7 @@ def _perform(options: BulkOptions, everywhere: Globals) -> int:
 
     require_sense(options)
     config = _configuration(options, everywhere)
-    defaults = config.defaults if config else Defaults()
+    defaults = config.standing if config else Defaults()
     plan = plan_of(options, defaults)
     with open_rows(
         options.file, delimiter=options.delimiter or "", encoding=options.encoding or ""

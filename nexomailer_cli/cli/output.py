@@ -55,6 +55,13 @@ class Output(Struct, frozen=True):
         """Write to stderr as it is: a picture that is overdrawn has escape sequences in it."""
         self._write(text)
 
+    def prompt(self, text: str) -> None:
+        """Write a question to stderr; the answer is typed behind it."""
+        self._write(text)
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError):  # nobody can be asked, and nobody will answer
+                sys.stderr.flush()
+
     def note(self, text: str) -> None:
         """Tell something that is good to know."""
         if not self.quiet:

@@ -33,7 +33,8 @@ class Account(Struct, frozen=True, kw_only=True):
 
     `terms` resolves secrets and reads certificate files, so it is called when a session is
     to be opened and not before; it may raise ConfigError. `rules` is likewise only asked
-    when there is a refusal to judge.
+    when there is a refusal to judge. `rewrite` makes of a mail what this provider wants
+    otherwise, if anything; it may raise MessageError.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Account(Struct, frozen=True, kw_only=True):
     limits: Limits
     rules: Callable[[], Iterable[Rule]] = tuple
     is_renewed: bool = False
+    rewrite: Callable[[Mail], Mail] | None = None
 
     def usable_terms(self) -> Terms:
         """Return the terms; raise TransportError where a secret or a file cannot be had."""
