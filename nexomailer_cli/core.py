@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
 import socket
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from nexomailer_cli.errors import UsageError
+from nexomailer_cli.errors import Problem, SecretError, UsageError
 from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.transport.base import Observer, Transport, unobserved
+from nexomailer_cli.transport.own_name import ehlo_name
 from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from nexomailer_cli.config.proxy import Proxy
     from nexomailer_cli.config.secrets import Secret
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
     from nexomailer_cli.transport.account import Account
@@ -167,7 +168,7 @@ def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Accoun
     config = provider.config
     return Account(
         name=provider.name,
-        host=config.host,
+        host=config.socket or config.host,
         port=config.effective_port,
         # A new connection must not ask a person, or a password manager, once more.
         terms=functools.cache(lambda: _terms(provider, wishes, around)),
@@ -201,30 +202,47 @@ def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
     from nexomailer_cli.transport.tls import tls_context
 
     config = provider.config
+    patience = wishes.deadline - time.monotonic()
     return Terms(
         host=config.host,
         port=config.effective_port,
         ip_version=config.ip_version,
         source_address=config.source_address,
+        proxy=_proxy(provider, around, patience=patience),
+        socket_path=config.socket or "",
+        is_lmtp=config.protocol == "lmtp",
         implicit_tls=config.implicit_tls,
         requires_tls=config.tls_required,
         tls=tls_context(config.tls) if _may_use_tls(config) else None,
         servername=config.tls.servername or "",
         ehlo_name=ehlo_name(config.name, wishes.sender, socket.gethostname()),
-        credentials=_credentials(provider, around, patience=wishes.deadline - time.monotonic()),
+        credentials=_credentials(provider, around, patience=patience),
         allow_plaintext_auth=config.allow_plaintext_auth,
     )
 
 
 def _may_use_tls(config: SmtpConfig) -> bool:
+    if config.socket is not None and config.starttls == "auto":
+        return config.implicit_tls  # nobody listens in between, and it has no name to verify
     return config.implicit_tls or config.starttls != "never"
+
+
+def _proxy(provider: Provider, around: Surroundings, *, patience: float) -> Proxy | None:
+    if provider.config.proxy is None:
+        return None
+    from nexomailer_cli.config.proxy import read_proxy
+
+    label = f"proxy of provider {provider.name}"
+    url = _resolved(provider.config.proxy, around, label, patience)
+    try:
+        return read_proxy(url)
+    except ValueError as error:
+        raise SecretError(Problem(str(error), key=label)) from None
 
 
 def _credentials(
     provider: Provider, around: Surroundings, *, patience: float
 ) -> Credentials | None:
-    from nexomailer_cli.config.secrets import resolve
-
     auth = provider.config.auth
     if auth is None:
         return None
@@ -232,45 +250,26 @@ def _credentials(
     def resolved(secret: Secret | None, what: str) -> str:
         if secret is None:
             return ""
+        return _resolved(secret, around, f"{what} of provider {provider.name}", patience)
+
+    is_oauth = auth.type == "oauth2"
+    return Credentials(
+        auth.user,
+        password="" if is_oauth else resolved(auth.password, "password"),
+        token=resolved(auth.access_token, "access token") if is_oauth else "",
+        method=auth.method or "",
+    )
+
+
+def _resolved(secret: Secret, around: Surroundings, label: str, patience: float) -> str:
+    from nexomailer_cli.config.secrets import resolve
+
+    with around.blocking():
         return resolve(
             secret,
             env=around.env,
             prompt=around.prompt,
-            label=f"{what} of provider {provider.name}",
+            label=label,
             warn=around.warn,
             patience=patience,
         )
-
-    is_oauth = auth.type == "oauth2"
-    with around.blocking():
-        return Credentials(
-            auth.user,
-            password="" if is_oauth else resolved(auth.password, "password"),
-            token=resolved(auth.access_token, "access token") if is_oauth else "",
-            method=auth.method or "",
-        )
-
-
-# RFC 1123 section 2.1, with a last label that no IPv4 address has.
-_FULL_NAME = re.compile(r"(?:[0-9a-z](?:[0-9a-z-]{0,61}[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
-
-
-def ehlo_name(configured: str | None, sender: str, host: str) -> str:
-    """Return the name to greet servers with, `""` where only an address literal is left.
-
-    `host` is this machine's own name. It is asked of the kernel, not of DNS, which can take
-    seconds to say `localhost`, a name that servers refuse. A name without a dot is no
-    better, so the sender's domain comes next: it is ours as well, and RFC 5321 section 4.1.4
-    lets no server refuse mail because the name is not the connecting host's.
-    """
-    if configured:
-        return configured
-    candidates = (host.rstrip("."), sender.rpartition("@")[2])
-    return next(filter(_is_full_name, candidates), "")
-
-
-def _is_full_name(name: str) -> bool:
-    name = name.lower()
-    return _FULL_NAME.fullmatch(name) is not None and not (
-        {"localhost", "localdomain"} & set(name.split("."))
-    )

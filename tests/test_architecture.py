@@ -39,6 +39,7 @@ KEEPERS = {
     "rich": {"cli"},
     "aiosmtplib": {"transport/handshake", "transport/breakage"},
     "aiohappyeyeballs": {"transport/dial"},
+    "python_socks": {"transport/tunnel"},
     "aiosmtpd": {"sandbox"},
     "cryptography": {"sandbox", "probe/certificate_link"},
     "minijinja": {"message/template"},
@@ -57,7 +58,18 @@ UNKNOWN_TO_SMTP = {
 
 HEAVY = (
     *("aiohappyeyeballs", "aiosmtpd", "aiosmtplib", "asyncio", "cryptography", "dns"),
-    *("email", "idna", "jinja2", "markdown_it", "minijinja", "rich", "sqlite3", "ssl", "tomllib"),
+    *(
+        "email",
+        "idna",
+        "python_socks",
+        "jinja2",
+        "markdown_it",
+        "minijinja",
+        "rich",
+        "sqlite3",
+        "ssl",
+        "tomllib",
+    ),
 )
 
 MAX_FILE_LINES = 300

@@ -80,6 +80,9 @@ def all_secrets(config: Config) -> Iterator[tuple[Provider, str, Secret]]:
             yield provider, "password", auth.password
         if auth and auth.access_token:
             yield provider, "access token", auth.access_token
+        proxy = provider.config.proxy
+        if proxy and (proxy.kind != "text" or "@" in proxy.parts[0]):
+            yield provider, "proxy", proxy
 
 
 def _usual_places(env: Mapping[str, str]) -> Iterator[Path]:
