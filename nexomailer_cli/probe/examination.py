@@ -79,7 +79,8 @@ class Examination:
         self.started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         self.transcript = Transcript()
         self.found: list[Found] = []
-        self.resolved = Resolved(())
+        self.resolved = Resolved(())  # the host, or the proxy before it
+        self.beyond = Resolved(())  # the host behind a proxy
         self.race = Race(())
         self.wire: Wire | None = None
         self.verify_error: ssl.SSLCertVerificationError | None = None

@@ -26,7 +26,8 @@ from nexomailer_cli.smtp.reply import Reply, Severity
 from nexomailer_cli.transport.base import Observer, Said, said_reply, unobserved
 from nexomailer_cli.transport.breakage import broken
 from nexomailer_cli.transport.limits import Limits
-from nexomailer_cli.transport.route import own_literal, reach
+from nexomailer_cli.transport.own_name import own_literal
+from nexomailer_cli.transport.route import reach
 from nexomailer_cli.transport.terms import Session, Terms
 from nexomailer_cli.transport.witness import Witness, surplus
 

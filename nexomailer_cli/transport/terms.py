@@ -58,6 +58,11 @@ class Terms(Struct, frozen=True, kw_only=True):
         """Whether TLS proves who the server is."""
         return self.tls is not None and self.tls.verify_mode is ssl.CERT_REQUIRED
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether we connect to the host ourselves, over a network."""
+        return self.proxy is None and not self.socket_path
+
     def is_loopback(self, peer: object) -> bool:
         """Whether nothing leaves this machine on the way to `peer`, a socket's other end."""
         from ipaddress import ip_address
