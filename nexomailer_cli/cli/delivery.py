@@ -71,8 +71,10 @@ def told(attempt: Attempt) -> str:
     what = str(attempt.reply) if attempt.reply else attempt.text
     if attempt.reply and attempt.text and attempt.text != attempt.reply.text:
         what = f"{what} ({attempt.text})"
+    # A Unix socket has no port.
+    place = f"{attempt.host}:{attempt.port}" if attempt.port else attempt.host
     return (
-        f"{attempt.provider} ({attempt.host}:{attempt.port}): "
+        f"{attempt.provider} ({place}): "
         f"{attempt.phase} {attempt.status} after {attempt.elapsed:.1f} s: {what}"
     )
 

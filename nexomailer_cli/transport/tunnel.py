@@ -40,7 +40,7 @@ _LONG = 86400.0
 async def tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int) -> None:
     """Let `proxy`, which `sock` leads to, connect to a server; raise TransportError if it does not.
 
-    What the server says is left in the socket.
+    What the server says is left in the socket, which may be closed where there is none.
     """
     try:
         if proxy.scheme == "http":
@@ -64,9 +64,8 @@ def tunnel_blocking(
     try:
         asyncio.run(within())
     except TimeoutError as error:
-        raise silent(proxy) from error
-    finally:
-        sock.setblocking(True)
+        raise _silent(proxy) from error
+    sock.setblocking(True)
 
 
 def _named(host: str) -> str:
@@ -167,8 +166,7 @@ def _lost(proxy: Proxy, error: OSError) -> TransportError:
     return _failed(message, "proxy-lost")
 
 
-def silent(proxy: Proxy) -> TransportError:
-    """Return the TransportError for a proxy that does not answer."""
+def _silent(proxy: Proxy) -> TransportError:
     return _failed(f"no answer from the proxy {proxy.place} within the time-out", "timeout")
 
 
