@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from nexomailer_cli.errors import Problem, SecretError, UsageError
+from nexomailer_cli.errors import ConfigError, Problem, SecretError, UsageError
 from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.transport.base import Observer, Transport, unobserved
 from nexomailer_cli.transport.own_name import ehlo_name
-from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
+from nexomailer_cli.transport.strategy import by_priority, round_robin, serving, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 class Wishes(Struct, frozen=True, kw_only=True):
     """What one run wants of its transport.
 
-    `provider` names the only one to use. `deadline` is a moment on the event loop's clock,
+    `provider` names the only one to use. `author` is the address that the mail is from for its
+    readers, where it matters to which provider. `deadline` is a moment on the event loop's clock,
     `retry_for` a duration in seconds. `sender` is the envelope sender, whose domain may
     serve as the EHLO name.
     """
 
     sender: str = ""
     provider: str | None = None
+    author: str | None = None
     failover: bool = True
     deadline: float = float("inf")
     retry_for: float = 0.0
@@ -79,17 +81,14 @@ def open_transport(config: Config, wishes: Wishes, around: Surroundings) -> Tran
 
 
 def open_pools(
-    config: Config, wishes: Wishes, around: Surroundings, desk: Desk
+    providers: tuple[Provider, ...], wishes: Wishes, around: Surroundings, desk: Desk
 ) -> tuple[Pool, ...]:
-    """Return a pool for each provider, in the order in which they are tried.
-
-    To be called inside a running event loop. Raises UsageError as `open_transport` does.
-    """
+    """Return a pool for each of the chosen providers; to be called inside a running event loop."""
     from nexomailer_cli.transport.pool import Pool
 
     return tuple(
         Pool(_renewing(each, wishes, around), desk, _pool_limits(each.config), around.observer)
-        for each in chosen(config, wishes, around.env)
+        for each in providers
     )
 
 
@@ -105,28 +104,42 @@ def _pool_limits(config: SmtpConfig) -> PoolLimits:
 
 
 def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Provider, ...]:
-    """Return the providers to use, in the order in which they are tried."""
-    providers = _ordered(config, env)
+    """Return the providers to use, in the order in which they are tried.
+
+    Raises UsageError for a provider that there is not, ConfigError where none is for the author.
+    """
     if wishes.provider is not None:
-        providers = tuple(each for each in providers if each.name == wishes.provider)
+        providers = tuple(each for each in config.providers if each.name == wishes.provider)
         if not providers:
             names = ", ".join(each.name for each in by_priority(config.providers))
             raise UsageError(f"there is no provider “{wishes.provider}”", hint=f"Known: {names}.")
+        return providers
+    named, others = serving(config.providers, wishes.author)
+    if not (named or others):
+        raise ConfigError(
+            Problem(f"no provider is for mail from {wishes.author}", "providers.from_addresses"),
+            hint="Add the address to one of them, or name the provider with --provider.",
+        )
+    providers = _ordered(named or others, config, env)
+    if named and others:
+        providers += by_priority(others)
     return providers if wishes.failover else providers[:1]
 
 
-def _ordered(config: Config, env: Mapping[str, str]) -> tuple[Provider, ...]:
+def _ordered(
+    providers: tuple[Provider, ...], config: Config, env: Mapping[str, str]
+) -> tuple[Provider, ...]:
     match config.failover.strategy:
         case "round-robin":
             from nexomailer_cli.turn import next_turn
 
-            return round_robin(config.providers, next_turn(env))
+            return round_robin(providers, next_turn(env))
         case "weighted":
             from random import SystemRandom
 
-            return weighted(config.providers, SystemRandom())
+            return weighted(providers, SystemRandom())
         case "priority":
-            return by_priority(config.providers)
+            return by_priority(providers)
 
 
 def _patient(transport: Transport, wishes: Wishes, around: Surroundings) -> Transport:

@@ -12,6 +12,7 @@ from nexomailer_cli.bulk.journal import Journal
 from nexomailer_cli.bulk.state import FAILED, OPEN, State
 from nexomailer_cli.cli import signals
 from nexomailer_cli.cli.bulk_display import view
+from nexomailer_cli.cli.bulk_plan import author_of_run
 from nexomailer_cli.cli.bulk_report import (
     Ending,
     as_json,
@@ -60,6 +61,7 @@ class Whole:
         self._plan = plan
         self._written = written
         self._output = everywhere.output
+        self._author: str | None = None  # where it decides about the provider
 
     def perform(self) -> int:
         """Send what is to be sent; return the exit status."""
@@ -81,6 +83,8 @@ class Whole:
             tell_unknown(journal, self._output)
         if not due:
             return self._nothing_to_do(journal)
+        if self._options.provider is None:
+            self._author = author_of_run(self._config, self._written.senders())
         self._ask(counts, due)
         ended = self._send(journal, due)
         return self._report(journal, ended)
@@ -186,6 +190,7 @@ class Whole:
                 journal=journal,
                 write=self._writer(journal.facts),
                 sender=self._written.sender(),
+                author=self._author,
                 view=seen,
                 output=self._output,
             )

@@ -18,6 +18,7 @@ from nexomailer_cli.message.wording import Wording
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from nexomailer_cli.bulk.recipients import Row, Rows
@@ -60,6 +61,11 @@ class Writing:
         for row in self.rows:
             return self._letter.sender(row).spec
         return ""
+
+    def senders(self) -> Iterator[str]:
+        """Yield the addresses that the rows' messages are from."""
+        for row in self.rows:
+            yield self._letter.sender(row).spec
 
     def examination(self) -> Examination:
         """Return a pass over all rows."""
