@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error, of_outcome
+from nexomailer_cli.cli.ip_version import by_ip_version, ip_version_of
 from nexomailer_cli.cli.quantities import seconds_of
 from nexomailer_cli.cli.request import compose_mail
 from nexomailer_cli.config.settings import Config, Defaults
@@ -51,6 +52,7 @@ def perform(options: SendOptions, everywhere: Globals) -> int:
 def _perform(options: SendOptions, everywhere: Globals, started: float) -> int:
     output = everywhere.output
     patience = _patience(options)
+    ip_version = ip_version_of(only_4=options.only_4, only_6=options.only_6)
     with _configuration(options, everywhere, output) as config:
         defaults = config.defaults if config else Defaults()
         mail = compose_mail(options, defaults)
@@ -59,6 +61,7 @@ def _perform(options: SendOptions, everywhere: Globals, started: float) -> int:
         if options.dry_run:
             return _show(mail, options, output)
         assert config is not None
+        config = by_ip_version(config, ip_version)
         wishes = _wishes(options, mail, patience.after(defaults), started)
         return _deliver(config, mail, wishes, options, output)
 
