@@ -27,7 +27,7 @@ _END = b"\r\n\r\n"
 # RFC 1928 section 6, and what a proxy says in HTTP of a server that it cannot get to: others
 # may be up, and this one in a while.
 _NOT_REACHED = frozenset({1, 3, 4, 5, 6, 500, 502, 503, 504})
-_SIGN_IN = 407  # RFC 9110 section 15.5.8
+_SIGN_IN = (401, 407)  # RFC 9110 section 15.5.8; tinyproxy says 401 to a wrong password
 # SOCKS has no code for it, since nothing has been asked yet: the library's words.
 _NO_SIGN_IN = ("Username and password", "No acceptable authentication")
 _CLOSED = "Connection closed"
@@ -146,7 +146,7 @@ def _refused(proxy: Proxy, host: str, code: int | None, said: str) -> TransportE
     words = f"the proxy {proxy.place} does not connect to {host}: {said}"
     if code in _NOT_REACHED:
         return _failed(words, "proxy-no-way")
-    if code == _SIGN_IN or said.startswith(_NO_SIGN_IN):
+    if code in _SIGN_IN or said.startswith(_NO_SIGN_IN):
         return _failed(f"the proxy {proxy.place} refuses the sign-in: {said}", "proxy-sign-in")
     if code is not None:
         return _failed(words, "proxy-refused")

@@ -108,6 +108,7 @@ async def test_a_host_is_written_as_http_has_it(host: str, unused_tcp_port: int)
         ("socks5h", http(), "timeout", True),
         ("http", http("403 Forbidden"), "proxy-refused", False),
         ("http", http("407 Sign in"), "proxy-sign-in", False),
+        ("http", http("401 Unauthorized"), "proxy-sign-in", False),
         ("http", http("502 Bad Gateway"), "proxy-no-way", True),
         ("http", http("599 ?"), "proxy-refused", False),
         ("http", http(answer=b"220 mail.test ESMTP\r\n"), "proxy-not-one", False),
