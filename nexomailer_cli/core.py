@@ -109,11 +109,8 @@ def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Prov
     Raises UsageError for a provider that there is not, ConfigError where none is for the author.
     """
     if wishes.provider is not None:
-        providers = tuple(each for each in config.providers if each.name == wishes.provider)
-        if not providers:
-            names = ", ".join(each.name for each in by_priority(config.providers))
-            raise UsageError(f"there is no provider “{wishes.provider}”", hint=f"Known: {names}.")
-        return providers
+        require_provider(wishes.provider, config)
+        return tuple(each for each in config.providers if each.name == wishes.provider)
     named, others = serving(config.providers, wishes.author)
     if not (named or others):
         raise ConfigError(
@@ -124,6 +121,13 @@ def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Prov
     if named and others:
         providers += by_priority(others)
     return providers if wishes.failover else providers[:1]
+
+
+def require_provider(name: str, config: Config) -> None:
+    """Raise UsageError if no provider is called so."""
+    names = [each.name for each in by_priority(config.providers)]
+    if name not in names:
+        raise UsageError(f"there is no provider “{name}”", hint=f"Known: {', '.join(names)}.")
 
 
 def _ordered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -62,6 +63,13 @@ class Output(Struct, frozen=True):
     def fact(self, text: str) -> None:
         """Tell what an error is about, also with `--quiet`."""
         self._say(text)
+
+    def ask(self, question: str) -> None:
+        """Write a question; the answer is typed on the same line."""
+        self._write(f"{question} ")
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError):
+                sys.stderr.flush()
 
     def indented(self, text: str) -> str:
         """Return text as a paragraph, broken between words where people read it."""

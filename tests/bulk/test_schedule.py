@@ -219,6 +219,6 @@ def test_the_states_of_a_gate_have_words() -> None:
     assert one.state(NOW) == "failing"
     one.fail(NOW, is_lasting=True)
     assert one.trouble(NOW) == float("inf")
-    assert LineUp((one,)).is_hopeless(NOW, NOW)
+    assert not LineUp((one,)).hopeful(NOW, NOW)
     one.take(NOW)  # somebody finds out
-    assert not LineUp((one,)).is_hopeless(NOW, NOW)
+    assert LineUp((one,)).hopeful(NOW, NOW) == {"a"}
