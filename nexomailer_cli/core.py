@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from nexomailer_cli.errors import ConfigError, MessageError, Problem, UsageError
+from nexomailer_cli.errors import ConfigError, MessageError, Problem, SecretError, UsageError
 from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.transport.base import Observer, Transport, unobserved
-from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
+from nexomailer_cli.transport.strategy import by_priority, round_robin, serving, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from nexomailer_cli.config.proxy import Proxy
     from nexomailer_cli.config.secrets import Secret
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
     from nexomailer_cli.smtp.envelope import Mail
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 class Wishes(Struct, frozen=True, kw_only=True):
     """What one run wants of its transport.
 
-    `provider` names the only one to use. `deadline` is a moment on the event loop's clock,
+    `provider` names the only one to use. `author` is the address that the mail is from for its
+    readers, where it matters to which provider. `deadline` is a moment on the event loop's clock,
     `retry_for` a duration in seconds. `sender` is the envelope sender, whose domain may
     serve as the EHLO name. `keeps_content` is for a finished message, whose header fields no
     provider may change.
@@ -42,6 +44,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
     sender: str = ""
     keeps_content: bool = False
     provider: str | None = None
+    author: str | None = None
     failover: bool = True
     deadline: float = float("inf")
     retry_for: float = 0.0
@@ -80,17 +83,14 @@ def open_transport(config: Config, wishes: Wishes, around: Surroundings) -> Tran
 
 
 def open_pools(
-    config: Config, wishes: Wishes, around: Surroundings, desk: Desk
+    providers: tuple[Provider, ...], wishes: Wishes, around: Surroundings, desk: Desk
 ) -> tuple[Pool, ...]:
-    """Return a pool for each provider, in the order in which they are tried.
-
-    To be called inside a running event loop. Raises UsageError as `open_transport` does.
-    """
+    """Return a pool for each of the chosen providers; to be called inside a running event loop."""
     from nexomailer_cli.transport.pool import Pool
 
     return tuple(
         Pool(_renewing(each, wishes, around), desk, _pool_limits(each.config), around.observer)
-        for each in chosen(config, wishes, around.env)
+        for each in providers
     )
 
 
@@ -106,11 +106,22 @@ def _pool_limits(config: SmtpConfig) -> PoolLimits:
 
 
 def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Provider, ...]:
-    """Return the providers to use, in the order in which they are tried."""
-    providers = _ordered(config, env)
+    """Return the providers to use, in the order in which they are tried.
+
+    Raises UsageError for a provider that there is not, ConfigError where none is for the author.
+    """
     if wishes.provider is not None:
         require_provider(wishes.provider, config)
-        providers = tuple(each for each in providers if each.name == wishes.provider)
+        return tuple(each for each in config.providers if each.name == wishes.provider)
+    named, others = serving(config.providers, wishes.author)
+    if not (named or others):
+        raise ConfigError(
+            Problem(f"no provider is for mail from {wishes.author}", "providers.from_addresses"),
+            hint="Add the address to one of them, or name the provider with --provider.",
+        )
+    providers = _ordered(named or others, config, env)
+    if named and others:
+        providers += by_priority(others)
     return providers if wishes.failover else providers[:1]
 
 
@@ -121,18 +132,20 @@ def require_provider(name: str, config: Config) -> None:
         raise UsageError(f"there is no provider “{name}”", hint=f"Known: {', '.join(names)}.")
 
 
-def _ordered(config: Config, env: Mapping[str, str]) -> tuple[Provider, ...]:
+def _ordered(
+    providers: tuple[Provider, ...], config: Config, env: Mapping[str, str]
+) -> tuple[Provider, ...]:
     match config.failover.strategy:
         case "round-robin":
             from nexomailer_cli.turn import next_turn
 
-            return round_robin(config.providers, next_turn(env))
+            return round_robin(providers, next_turn(env))
         case "weighted":
             from random import SystemRandom
 
-            return weighted(config.providers, SystemRandom())
+            return weighted(providers, SystemRandom())
         case "priority":
-            return by_priority(config.providers)
+            return by_priority(providers)
 
 
 def _patient(transport: Transport, wishes: Wishes, around: Surroundings) -> Transport:
@@ -174,7 +187,7 @@ def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Accoun
     config = provider.config
     return Account(
         name=provider.name,
-        host=config.host,
+        host=config.socket or config.host,
         port=config.effective_port,
         # A new connection must not ask a person, or a password manager, once more.
         terms=functools.cache(lambda: _terms(provider, wishes, around)),
@@ -227,35 +240,52 @@ def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Accou
 def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
     import time
 
-    from nexomailer_cli.transport.ehlo_name import ehlo_name
+    from nexomailer_cli.transport.own_name import ehlo_name
     from nexomailer_cli.transport.terms import Terms
     from nexomailer_cli.transport.tls import tls_context
 
     config = provider.config
+    patience = wishes.deadline - time.monotonic()
     return Terms(
         host=config.host,
         port=config.effective_port,
         ip_version=config.ip_version,
         source_address=config.source_address,
+        proxy=_proxy(provider, around, patience=patience),
+        socket_path=config.socket or "",
+        is_lmtp=config.protocol == "lmtp",
         implicit_tls=config.implicit_tls,
         requires_tls=config.tls_required,
         tls=tls_context(config.tls) if _may_use_tls(config) else None,
         servername=config.tls.servername or "",
         ehlo_name=ehlo_name(config.name, wishes.sender, socket.gethostname()),
-        credentials=_credentials(provider, around, patience=wishes.deadline - time.monotonic()),
+        credentials=_credentials(provider, around, patience=patience),
         allow_plaintext_auth=config.allow_plaintext_auth,
     )
 
 
 def _may_use_tls(config: SmtpConfig) -> bool:
+    if config.socket is not None and config.starttls == "auto":
+        return config.implicit_tls  # nobody listens in between, and it has no name to verify
     return config.implicit_tls or config.starttls != "never"
+
+
+def _proxy(provider: Provider, around: Surroundings, *, patience: float) -> Proxy | None:
+    if provider.config.proxy is None:
+        return None
+    from nexomailer_cli.config.proxy import read_proxy
+
+    label = f"proxy of provider {provider.name}"
+    url = _resolved(provider.config.proxy, around, label, patience)
+    try:
+        return read_proxy(url)
+    except ValueError as error:
+        raise SecretError(Problem(str(error), key=label)) from None
 
 
 def _credentials(
     provider: Provider, around: Surroundings, *, patience: float
 ) -> Credentials | None:
-    from nexomailer_cli.config.secrets import resolve
-
     auth = provider.config.auth
     if auth is None:
         return None
@@ -263,20 +293,28 @@ def _credentials(
     def resolved(secret: Secret | None, what: str) -> str:
         if secret is None:
             return ""
-        return resolve(
-            secret.of(auth.user),
-            env=around.env,
-            prompt=around.prompt,
-            label=f"{what} of provider {provider.name}",
-            warn=around.warn,
-            patience=patience,
+        return _resolved(
+            secret.of(auth.user), around, f"{what} of provider {provider.name}", patience
         )
 
     is_oauth = auth.type == "oauth2"
+    return Credentials(
+        auth.user,
+        password="" if is_oauth else resolved(auth.password, "password"),
+        token=resolved(auth.access_token, "access token") if is_oauth else "",
+        method=auth.method or "",
+    )
+
+
+def _resolved(secret: Secret, around: Surroundings, label: str, patience: float) -> str:
+    from nexomailer_cli.config.secrets import resolve
+
     with around.blocking():
-        return Credentials(
-            auth.user,
-            password="" if is_oauth else resolved(auth.password, "password"),
-            token=resolved(auth.access_token, "access token") if is_oauth else "",
-            method=auth.method or "",
+        return resolve(
+            secret,
+            env=around.env,
+            prompt=around.prompt,
+            label=label,
+            warn=around.warn,
+            patience=patience,
         )

@@ -121,6 +121,9 @@ def all_secrets(config: Config) -> Iterator[tuple[Provider, str, Secret]]:
             secret = getattr(auth, name)
             if isinstance(secret, Secret):
                 yield provider, name.replace("_", " "), secret
+        proxy = provider.config.proxy
+        if proxy and (proxy.kind != "text" or "@" in proxy.parts[0]):
+            yield provider, "proxy", proxy
 
 
 def _usual_places(env: Mapping[str, str]) -> Iterator[Path]:
