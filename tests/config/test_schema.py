@@ -43,7 +43,7 @@ def everything() -> dict[str, Any]:
     """The example with every key that has none of its own, but for files, which must exist."""
     text = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE, flags=re.MULTILINE)
     text = re.sub(r"(\w+_file) = .*", r'\1 = "README.md"', text)
-    text = re.sub(r"^access_token = .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^(access_token|socket) = .*\n", "", text, flags=re.MULTILINE)
     return tomllib.loads(text)
 
 
@@ -106,7 +106,7 @@ VALUES: tuple[object, ...] = (
 BEYOND = re.compile(
     r"did you mean|preset|is missing|no file|go with|would go|speaks|control|is no |not used"
     r"|is used only|needs|understood|is written|IP version|another provider|\$\{|no provider"
-    r"|cannot look|every weight|its value|is not an address|is empty"
+    r"|cannot look|every weight|its value|is not an address|is empty|is not scheme"
 )
 
 
