@@ -73,13 +73,16 @@ def no_config() -> ConfigError:
 
 
 def all_secrets(config: Config) -> Iterator[tuple[Provider, str, Secret]]:
-    """Yield every secret with its provider and what it is, a password or an access token."""
+    """Yield every secret with its provider and what it is, such as a password."""
+    from nexomailer_cli.config.keys import keys_of
+    from nexomailer_cli.config.secrets import Secret
+
     for provider in config.providers:
         auth = provider.config.auth
-        if auth and auth.password:
-            yield provider, "password", auth.password
-        if auth and auth.access_token:
-            yield provider, "access token", auth.access_token
+        for key in keys_of(type(auth)) if auth else ():
+            secret = getattr(auth, key.attribute)
+            if isinstance(secret, Secret):
+                yield provider, key.attribute.replace("_", " "), secret
 
 
 def _usual_places(env: Mapping[str, str]) -> Iterator[Path]:

@@ -29,7 +29,7 @@ def effective(block: msgspec.Struct) -> dict[str, Any]:
 
 def _shown(key: Key, value: Any) -> Any:
     if isinstance(value, Secret):
-        return MASK
+        return [MASK] if key.has("command") else MASK
     if key.block:
         return effective(value)
     if key.element:

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from nexomailer_cli.config.presets import find_preset, preset_of_host
 from nexomailer_cli.config.settings import Provider, SmtpConfig
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.errors import ConfigError, UsageError
 from nexomailer_cli.idn import to_ascii
 from nexomailer_cli.printable import printable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from dns.resolver import Resolver
 
     from nexomailer_cli.config.presets import Preset
-    from nexomailer_cli.config.settings import Auth, Config
+    from nexomailer_cli.config.settings import Config
     from nexomailer_cli.probe.typed import Typed
 
 _BY_PORT = "inferred:port"

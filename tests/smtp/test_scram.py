@@ -3,6 +3,7 @@ from collections.abc import Generator
 
 import pytest
 import scramp
+from scramp.core import ScramServer
 
 from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.smtp import auth, scram
@@ -12,13 +13,13 @@ PASSWORD = Credentials("tim, a=b", "Tanstaaf & Söhne")
 Conversation = Generator[bytes | None, bytes, None]
 
 
-def server(password: str = PASSWORD.password) -> scramp.ScramServer:
+def server(password: str = PASSWORD.password) -> ScramServer:
     mechanism = scramp.ScramMechanism(scram.MECHANISM)
     known = mechanism.make_auth_info(password)
     return mechanism.make_server(lambda _user: known)
 
 
-def up_to_proof(peer: scramp.ScramServer) -> tuple[Conversation, str]:
+def up_to_proof(peer: ScramServer) -> tuple[Conversation, str]:
     """Speak with `peer` until it has seen the client's proof; return what it says to it."""
     conversation = auth.converse("SCRAM-SHA-256", PASSWORD)
     peer.set_client_first((next(conversation) or b"").decode())
