@@ -15,7 +15,7 @@ class TokenService(Struct, frozen=True, kw_only=True):
     """Where a service gives tokens, and for what.
 
     `{tenant}` in a URL is the organisation. `scope` is for a person, `application_scope`
-    for a program of its own. `device_url` is empty where no token for mail is given that way.
+    for a program of its own, `refresh_scope` what has to be said again when one is renewed. `device_url` is empty where no token for mail is given that way.
     `loopback` is the name of this machine that the service sends browsers back to (RFC 8252
     section 7.3). `extra` are parameters without which it gives no refresh token.
     """
@@ -28,6 +28,7 @@ class TokenService(Struct, frozen=True, kw_only=True):
     revocation_url: str = ""
     scope: str
     application_scope: str = ""
+    refresh_scope: str = ""
     loopback: str = "127.0.0.1"
     extra: tuple[tuple[str, str], ...] = ()
     registration: str = ""
@@ -54,6 +55,7 @@ SERVICES = {
         authorization_url=f"{_MICROSOFT}/authorize",
         device_url=f"{_MICROSOFT}/devicecode",
         scope="https://outlook.office.com/SMTP.Send offline_access",
+        refresh_scope="https://outlook.office.com/SMTP.Send offline_access",
         application_scope="https://outlook.office365.com/.default",
         # Its portal registers http://localhost, for every port, and no address.
         loopback="localhost",
