@@ -6,7 +6,6 @@ Nothing is connected and no secret resolved here; that happens when a provider i
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 import socket
 from contextlib import AbstractContextManager, nullcontext
@@ -14,15 +13,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
+from nexomailer_cli.credentials import Wallet
 from nexomailer_cli.errors import UsageError
-from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.transport.base import Observer, Transport, unobserved
 from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nexomailer_cli.config.secrets import Secret
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.desk import Desk, PoolLimits
@@ -149,58 +147,76 @@ def terms_for(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms
 
     Raises SecretError for credentials that cannot be had, ConfigError for files of TLS.
     """
-    return _terms(provider, wishes, around)
+    return _terms(provider, wishes, _wallet(provider, around))
 
 
 def terms_without_secret(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
     """Return the same with nobody to sign in, as strict about TLS as if there were."""
     nobody = structs.replace(provider, config=structs.replace(provider.config, auth=None))
-    terms = _terms(nobody, wishes, around)
+    terms = _terms(nobody, wishes, _wallet(nobody, around))
     return structs.replace(terms, requires_tls=provider.config.tls_required)
 
 
 def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
+    wallet = _wallet(provider, around)
+    account = _account_of(provider, wishes, wallet)
+    # A new connection must not ask a person, or a password manager, once more.
+    return account if wallet.is_renewable else _with_terms(account, functools.cache(account.terms))
+
+
+def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
+    """Return an account that asks anew, for each connection, for a token that may have expired."""
+    wallet = _wallet(provider, around)
+    account = _account_of(provider, wishes, wallet)
+    return account if wallet.changes else _with_terms(account, functools.cache(account.terms))
+
+
+def _with_terms(account: Account, terms: Callable[[], Terms]) -> Account:
+    return structs.replace(account, terms=terms, is_renewed=False)
+
+
+def _account_of(provider: Provider, wishes: Wishes, wallet: Wallet) -> Account:
     from nexomailer_cli.rules import provider_rules
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.limits import limits_for
 
     config = provider.config
+
+    def terms(rejected: str = "") -> Terms:
+        return _terms(provider, wishes, wallet, rejected)
+
     return Account(
         name=provider.name,
         host=config.host,
         port=config.effective_port,
-        # A new connection must not ask a person, or a password manager, once more.
-        terms=functools.cache(lambda: _terms(provider, wishes, around)),
+        terms=terms,
         limits=limits_for(
             config.connection_timeout, config.socket_timeout, deadline=wishes.deadline
         ),
         rules=provider_rules,
+        is_renewed=True,
+        other_terms=terms if wallet.is_renewable else None,
     )
 
 
-def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
-    """Return an account that asks anew, for each connection, for a token that may have expired."""
-    account = _account(provider, wishes, around)
-    auth = provider.config.auth
-    token = auth.access_token if auth is not None else None
-    if token is None or token.kind not in ("command", "file"):
-        return account
-    # Only the first time are signals to be looked after: later ones come in a thread.
-    places = itertools.chain(
-        [around], itertools.repeat(structs.replace(around, blocking=nullcontext))
-    )
-    return structs.replace(
-        account, terms=lambda: _terms(provider, wishes, next(places)), is_renewed=True
+def _wallet(provider: Provider, around: Surroundings) -> Wallet:
+    return Wallet(
+        provider,
+        env=around.env,
+        prompt=around.prompt,
+        warn=around.warn,
+        blocking=around.blocking,
     )
 
 
-def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
+def _terms(provider: Provider, wishes: Wishes, wallet: Wallet, rejected: str = "") -> Terms:
     import time
 
     from nexomailer_cli.transport.terms import Terms
     from nexomailer_cli.transport.tls import tls_context
 
     config = provider.config
+    left = wishes.deadline - time.monotonic()
     return Terms(
         host=config.host,
         port=config.effective_port,
@@ -211,44 +227,13 @@ def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
         tls=tls_context(config.tls) if _may_use_tls(config) else None,
         servername=config.tls.servername or "",
         ehlo_name=ehlo_name(config.name, wishes.sender, socket.gethostname()),
-        credentials=_credentials(provider, around, patience=wishes.deadline - time.monotonic()),
+        credentials=wallet.credentials(seconds=left, rejected=rejected),
         allow_plaintext_auth=config.allow_plaintext_auth,
     )
 
 
 def _may_use_tls(config: SmtpConfig) -> bool:
     return config.implicit_tls or config.starttls != "never"
-
-
-def _credentials(
-    provider: Provider, around: Surroundings, *, patience: float
-) -> Credentials | None:
-    from nexomailer_cli.config.secrets import resolve
-
-    auth = provider.config.auth
-    if auth is None:
-        return None
-
-    def resolved(secret: Secret | None, what: str) -> str:
-        if secret is None:
-            return ""
-        return resolve(
-            secret,
-            env=around.env,
-            prompt=around.prompt,
-            label=f"{what} of provider {provider.name}",
-            warn=around.warn,
-            patience=patience,
-        )
-
-    is_oauth = auth.type == "oauth2"
-    with around.blocking():
-        return Credentials(
-            auth.user,
-            password="" if is_oauth else resolved(auth.password, "password"),
-            token=resolved(auth.access_token, "access token") if is_oauth else "",
-            method=auth.method or "",
-        )
 
 
 # RFC 1123 section 2.1, with a last label that no IPv4 address has.

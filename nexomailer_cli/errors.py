@@ -78,12 +78,14 @@ class TokenError(SecretError):
     """An access token could not be had from the server that gives them.
 
     `reason` is one of `oauth-no-login`, `oauth-refused`, `oauth-client`,
-    `oauth-unavailable`, `oauth-host`, `oauth-certificate` and `oauth-nonsense`.
+    `oauth-unavailable`, `oauth-host`, `oauth-certificate` and `oauth-nonsense`. `code` is
+    the server's own word for it (RFC 6749 section 5.2), where it had one.
     """
 
-    def __init__(self, message: str, *, key: str, reason: str) -> None:
+    def __init__(self, message: str, *, key: str, reason: str, code: str = "") -> None:
         super().__init__(Problem(message, key=key))
         self.reason = reason
+        self.code = code
         # What was refused is not tried again in this run, as with a password.
         self.phase = "auth" if reason in ("oauth-refused", "oauth-client") else "connect"
 

@@ -14,10 +14,11 @@ from msgspec import Struct
 class TokenService(Struct, frozen=True, kw_only=True):
     """Where a service gives tokens, and for what.
 
-    `{tenant}` in a URL is the organisation. `scope` is for a person, `application_scope`
-    for a program of its own, `refresh_scope` what has to be said again when one is renewed. `device_url` is empty where no token for mail is given that way.
-    `loopback` is the name of this machine that the service sends browsers back to (RFC 8252
-    section 7.3). `extra` are parameters without which it gives no refresh token.
+    `{tenant}` in a URL is the organisation. `scope` is for a person, `application_scope` for
+    a program of its own, `refresh_scope` what has to be said again when a token is renewed.
+    `device_url` is empty where no token for mail is given that way. `loopback` is the name
+    of this machine that the service sends browsers back to (RFC 8252 section 7.3). `extra` are
+    parameters without which it gives no refresh token.
     """
 
     name: str

@@ -100,6 +100,27 @@ class FileStore:
         self._path.unlink(missing_ok=True)
 
 
+class Nowhere:
+    """Keeps nothing: there is no place for it."""
+
+    place = "the home directory, which there is none of"
+
+    def locked(self, *, seconds: float) -> contextlib.AbstractContextManager[None]:
+        """Raise OSError."""
+        raise OSError(0, f"there is no place to lock for {seconds:g} s")
+
+    def read(self) -> Token | None:
+        """Return nothing."""
+        return None
+
+    def write(self, token: Token) -> None:
+        """Raise OSError."""
+        raise OSError(0, f"there is no place for {token!r}")
+
+    def delete(self) -> None:
+        """Do nothing."""
+
+
 def encoded(token: Token) -> bytes:
     """Return a token as it is kept."""
     return msgspec.json.encode(token)

@@ -7,6 +7,7 @@ other here, and no OAuth one. A proxy is used where the environment names one
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -50,12 +51,22 @@ class Answer(Struct, frozen=True):
             found = None
         if not isinstance(found, dict):
             raise WebError("oauth-nonsense", f"its answer is no JSON (HTTP {self.status_code})")
-        return {name: value for name, value in found.items() if _is_plain(value)}
+        return {name: _clean(name, value) for name, value in found.items() if _is_plain(value)}
 
     def raise_for_status(self) -> None:
         """Raise WebError where the server, or a gateway, is not well."""
         if self.status_code >= 500 or self.status_code == 429:
             raise WebError("oauth-unavailable", f"it answers HTTP {self.status_code}")
+
+
+# RFC 6749 section 5.2. Microsoft's explanations have line ends and quotation marks, of which
+# authlib makes an error of its own.
+_NO_DESCRIPTION = re.compile(r"[^ -!#-\[\]-~]+")
+
+
+def _clean(name: str, value: Any) -> Any:
+    is_description = name == "error_description" and isinstance(value, str)
+    return _NO_DESCRIPTION.sub(" ", value) if is_description else value
 
 
 def _is_plain(value: object) -> bool:

@@ -192,6 +192,7 @@ _PASSING = frozenset(
         "EPIPE",
         "ETIMEDOUT",
         "EAI_AGAIN",
+        "oauth-unavailable",
     }
 )
 # A new connection may do at once what the lost one could not; after a time-out it is the
