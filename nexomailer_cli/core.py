@@ -105,11 +105,17 @@ def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Prov
     """Return the providers to use, in the order in which they are tried."""
     providers = _ordered(config, env)
     if wishes.provider is not None:
-        providers = tuple(each for each in providers if each.name == wishes.provider)
-        if not providers:
-            names = ", ".join(each.name for each in by_priority(config.providers))
-            raise UsageError(f"there is no provider “{wishes.provider}”", hint=f"Known: {names}.")
+        providers = (named(config, wishes.provider),)
     return providers if wishes.failover else providers[:1]
+
+
+def named(config: Config, name: str) -> Provider:
+    """Return the provider of that name; raise UsageError if there is none."""
+    found = next((each for each in config.providers if each.name == name), None)
+    if found is None:
+        names = ", ".join(each.name for each in by_priority(config.providers))
+        raise UsageError(f"there is no provider “{name}”", hint=f"Known: {names}.")
+    return found
 
 
 def _ordered(config: Config, env: Mapping[str, str]) -> tuple[Provider, ...]:

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "bulk": ("bulk", ("bulk",)),
     "journal": ("journal", ("status", "rows")),
     "sandbox": ("sandbox", ("sandbox",)),
+    "auth": ("auth", ("login", "status", "logout")),
     "config": ("config", ("check", "show", "path")),
 }
 

@@ -28,6 +28,8 @@ LONGEST_SECONDS = 31_536_000 * 10  # a token that says it lives longer does not 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 section 3.4
 BEARER_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 section 2.1
 
+_NONSENSE = "its answer is no OAuth 2.0"
+
 # RFC 6749 section 5.2, RFC 8628 section 3.5: what will be otherwise in a while.
 _PASSING = ("temporarily_unavailable", "server_error", "slow_down", "authorization_pending")
 # What was given to this user, and is not any more.
@@ -112,6 +114,18 @@ class TokenServer(Struct, frozen=True, kw_only=True):
             )
         return str(url)
 
+    def refusal(self, code: str, description: str) -> TokenError:
+        """Return the error for what a server says by way of the browser."""
+        return self._error(_reason(code), _refuses(code, description), code)
+
+    def too_late(self) -> TokenError:
+        """Return the error for nobody who signs in."""
+        return self._error("oauth-refused", "nobody has signed in within the time", "")
+
+    def nonsense(self) -> TokenError:
+        """Return the error for an answer that is none."""
+        return self._error("oauth-nonsense", _NONSENSE, "")
+
     def _fetch(self, grant_type: str, *secrets: str, **parameters: Any) -> Token:
         def ask(client: Any) -> Any:
             return client.fetch_token(self.grant.token_url, grant_type=grant_type, **parameters)
@@ -155,9 +169,10 @@ class TokenServer(Struct, frozen=True, kw_only=True):
         except WebError as error:
             reason, said = error.reason, str(error)
         except AuthlibBaseError as error:
-            reason, said, code = _reason(error.error), _told(error), error.error
+            reason, said, code = _reason(error.error), "", error.error
+            said = _refuses(error.error, error.description)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-            reason, said = "oauth-nonsense", "its answer is no OAuth 2.0"
+            reason, said = "oauth-nonsense", _NONSENSE
         if reason:
             # Outside of the handlers: nothing that could quote is even a context.
             raise self._error(reason, unsaid(said, (self.client_secret, *secrets)), code)
@@ -185,8 +200,8 @@ def _reason(code: object) -> str:
     return "oauth-refused" if code in _OF_USER else "oauth-client"
 
 
-def _told(error: Any) -> str:
-    words = f"{error.error}: {error.description}" if error.description else str(error.error)
+def _refuses(code: object, description: object) -> str:
+    words = f"{code}: {description}" if description else str(code)
     return f"it refuses: {printable(words)[:MAX_SAID]}"
 
 

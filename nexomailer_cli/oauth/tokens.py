@@ -56,12 +56,13 @@ class Tokens:
 
         Raises TokenError, and SecretError for what has to be resolved to get one.
         """
-        token = self._known()
+        token = self.kept()
         if token is None or not self._serves(token, rejected):
             token = self._settled(rejected, time.monotonic() + seconds)
         return token.access_token
 
-    def _known(self) -> Token | None:
+    def kept(self) -> Token | None:
+        """Return what is kept, whatever its state; raise SecretError where that is unknown."""
         try:
             kept = self._store.read()
         except OSError as error:
@@ -84,7 +85,7 @@ class Tokens:
         """Return a token of use, renewed if nobody else has done so meanwhile."""
         try:
             with self._store.locked(seconds=until - time.monotonic()):
-                token = self._known()
+                token = self.kept()
                 if token is not None and self._serves(token, rejected):
                     return token
                 return self._renewed(token, rejected, until)
@@ -93,7 +94,7 @@ class Tokens:
             raise TokenError(message, key=self._key, reason="oauth-unavailable") from None
         except OSError:
             # Without a place to keep tokens every run asks for its own.
-            return self._renewed(self._known(), rejected, until)
+            return self._renewed(self.kept(), rejected, until)
 
     def _renewed(self, token: Token | None, rejected: str, until: float) -> Token:
         try:

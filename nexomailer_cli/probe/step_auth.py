@@ -33,9 +33,8 @@ def sign_in(exam: Examination) -> AuthStage:
         data=AuthData(mechanism=None, offered=offered, reply=None, explanation=None),
     )
     if exam.case.secret_error is not None:
-        error = TransportError(
-            str(exam.case.secret_error), phase=Phase.AUTH, reason="configuration"
-        )
+        secret_error = exam.case.secret_error
+        error = TransportError(str(secret_error), phase=Phase.AUTH, reason=secret_error.reason)
         return exam.failed(stage, error, is_final=False)
     credentials = exam.terms.credentials
     if credentials is None:
