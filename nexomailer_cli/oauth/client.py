@@ -182,7 +182,8 @@ class TokenServer(Struct, frozen=True, kw_only=True):
 
         host = printable(urlsplit(self.grant.token_url).netloc)
         key = f"access token of provider {printable(self.grant.provider)}"
-        return TokenError(f"{host}: {said}", key=key, reason=reason, code=code)
+        # Shortened last: half a secret is still one, and not found any more.
+        return TokenError(f"{host}: {said[:MAX_SAID]}", key=key, reason=reason, code=code)
 
 
 def _as_it_is(_: object, _method: str, url: str, headers: Any, body: str) -> tuple[str, Any, str]:
@@ -202,7 +203,7 @@ def _reason(code: object) -> str:
 
 def _refuses(code: object, description: object) -> str:
     words = f"{code}: {description}" if description else str(code)
-    return f"it refuses: {printable(words)[:MAX_SAID]}"
+    return f"it refuses: {printable(words)}"
 
 
 def _no_error(answer: Answer) -> dict[str, str | int | float]:
