@@ -60,7 +60,8 @@ KEEPERS = {
     "markdown_it": {"message/markdown"},
     "idna": {"idn"},
     "scramp": {"smtp/scram"},
-    "authlib": {"oauth/client", "oauth/service_account"},
+    "authlib": {"oauth/client"},
+    "joserfc": {"oauth/service_account"},
     "keyring": {"oauth/keyring_store"},
     "dns": {"probe/dns_records"},
     "tomli_w": {"cli"},
@@ -75,7 +76,7 @@ UNKNOWN_TO_SMTP = {
 
 HEAVY = (
     *("aiohappyeyeballs", "aiosmtpd", "aiosmtplib", "asyncio", "authlib", "cryptography", "dns"),
-    *("email", "http", "idna", "keyring", "jinja2", "markdown_it", "minijinja", "rich"),
+    *("email", "http", "idna", "joserfc", "keyring", "jinja2", "markdown_it", "minijinja", "rich"),
     *("scramp", "sqlite3", "ssl", "tomllib", "urllib.request"),
 )
 

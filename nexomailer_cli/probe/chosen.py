@@ -226,7 +226,9 @@ def _kept(auth: Auth | None, written: str) -> str | None:
     """Return where the secret is kept; `written` is where the text of it would stand."""
     if auth is None:
         return None
-    secret = auth.access_token if auth.type == "oauth2" else auth.password
+    if auth.is_renewable:
+        return "oauth2"
+    secret = auth.given_token if auth.type == "oauth2" else auth.password
     if secret is None:
         return None
     if secret.kind == "env":
