@@ -146,9 +146,16 @@ class Tokens:
         try:
             self._store.write(new)
         except OSError as error:
-            if new.refresh_token not in ("", old.refresh_token if old else ""):
+            if _is_rotated(new, old):
                 said = printable(error.strerror or type(error).__name__)
                 self._warn(
                     f"{self._key}: the new refresh token cannot be kept in "
                     f"{self._store.place}: {said}; the old one may be used up"
                 )
+
+
+def _is_rotated(new: Token, old: Token | None) -> bool:
+    """Whether the server has replaced the refresh token, the configured one or a later one."""
+    is_known = old is not None and new.refresh_token == old.refresh_token
+    is_configured = fingerprint(new.refresh_token) == new.origin
+    return bool(new.refresh_token) and not is_known and not is_configured
