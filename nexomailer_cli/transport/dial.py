@@ -90,7 +90,9 @@ async def _ask_resolver(host: str, port: int, family: socket.AddressFamily) -> S
 
 
 async def _connect(addresses: Sequence[Any], local: Sequence[Any] | None) -> socket.socket:
-    # Imported here: the package takes time, and most hosts of a pipeline are known.
+    if len(addresses) == 1 and local is None:
+        return await _connect_to(addresses[0])
+    # Imported here: the package takes time, and many hosts have one address.
     from aiohappyeyeballs import start_connection
 
     return await start_connection(
@@ -99,3 +101,15 @@ async def _connect(addresses: Sequence[Any], local: Sequence[Any] | None) -> soc
         happy_eyeballs_delay=STAGGER_SECONDS if len(addresses) > 1 else None,
         interleave=1,
     )
+
+
+async def _connect_to(address: Any) -> socket.socket:
+    family, kind, protocol, _, where = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

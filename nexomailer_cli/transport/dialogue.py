@@ -121,6 +121,9 @@ class Dialogue(asyncio.Protocol):
     def _say(self, write: Write) -> None:
         if self._observer is not unobserved:
             self._tell(write)
+        self._write(write)
+
+    def _write(self, write: Write) -> None:
         self._wire.write(write.data)
 
     def _tell(self, write: Write) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.smtp.transaction import Transaction
+    from nexomailer_cli.smtp.write import Write
     from nexomailer_cli.transport.home import Home
     from nexomailer_cli.transport.terms import Session
 
@@ -51,6 +52,7 @@ class Lane(Dialogue):
         )
         self._jobs: deque[Job] = deque()  # the one that is answered now, and the one joined to it
         self._is_quick = session.extensions.pipelining and session.extensions.chunking
+        self._unwritten: list[bytes | memoryview] = []
         self._is_trying = False  # whether the server takes what is joined
         self._is_leaving = False  # a piece of content is on its way
         self._is_over = False
@@ -178,6 +180,22 @@ class Lane(Dialogue):
 
     # --- bytes ---------------------------------------------------------------------------------
 
+    def _write(self, write: Write) -> None:
+        """Let bytes go at the end of this turn, beside the other lanes': waking a peer is dear.
+
+        A piece of a large content goes at once: its clock begins then.
+        """
+        if not self._unwritten:
+            self._loop.call_soon(self._write_out)
+        self._unwritten.append(write.data)
+        if not (write.ends or write.expects):
+            self._write_out()
+
+    def _write_out(self) -> None:
+        data, self._unwritten = self._unwritten, []
+        if data and not self._wire.is_closing():
+            self._wire.writelines(data)
+
     def _flush(self) -> None:
         """Write all that may be written now; ask the desk where only the end is left."""
         while not self._is_leaving and not self._is_over:
@@ -194,8 +212,7 @@ class Lane(Dialogue):
     def _await_leaving(self) -> None:
         """Go on two turns after a piece of content has left us.
 
-        A write that failed is told only then: the end of content whose middle was lost must
-        not count as sent.
+        A write that failed is told only then: its end must not count as sent.
         """
         if not self._is_paused:
             self._loop.call_soon(self._loop.call_soon, self._left_us)
