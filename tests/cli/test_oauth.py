@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import ssl
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.providers import configure, provider
-from tests.support.run import Result, ended, run, running
+from tests.support.run import Result, ended, environment, run, running
 from tests.support.secrets import found_in
 from tests.support.signing_in import Post, post_office
 from tests.support.token_server import CLIENT_SECRET, NONSENSE, TokenServer, token_server
@@ -426,3 +428,26 @@ def test_a_process_list_shows_no_secret(tmp_path: Path, giver: TokenServer, post
         result = ended(process)
     assert result.exit_status == 130
     assert found_in(line + result.stderr, giver.secrets) == []
+
+
+def test_a_token_that_is_kept_costs_no_protocol(
+    tmp_path: Path, giver: TokenServer, post: Post
+) -> None:
+    auth = auth_of(giver, refresh_token=giver.new_refresh_token())
+    configure(tmp_path, provider("main", post.port, auth=auth))
+    assert send(tmp_path, giver).exit_status == 0
+    heavy = ("authlib", "joserfc", "keyring", "scramp", "http.client", "urllib.request")
+    code = (
+        "import sys\nfrom nexomailer_cli.cli.run import run\n"
+        f"assert run({LETTER!r}) == 0\nprint([m for m in {heavy!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(ENV, tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
+    assert len(giver.requests) == 1
