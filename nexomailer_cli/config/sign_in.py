@@ -7,12 +7,14 @@ services that give tokens in `token_services`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.token_services import SERVICES, TokenService, service_at
+
+if TYPE_CHECKING:
+    from nexomailer_cli.config.token_services import TokenService
 
 Text = Annotated[str, Meta(min_length=1)]
 
@@ -126,4 +128,6 @@ class Auth(Struct, frozen=True, kw_only=True):
 
     def token_service(self, host: str) -> TokenService | None:
         """Return what is known of the service whose mail server is called `host`."""
+        from nexomailer_cli.config.token_services import SERVICES, service_at
+
         return SERVICES[self.service] if self.service else service_at(host)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from nexomailer_cli.config.contradiction import Contradiction
 from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.config.web_address import complaint_about
@@ -24,9 +22,7 @@ _URLS = ("token_url", "authorization_url", "device_url", "revocation_url")
 _GIVEN = ("access_token", "access_token_command")
 _TOKEN_METHODS = ("xoauth2", "oauthbearer")
 _FOR_ALL = ("type", "user", "password", "method")
-_FOR_TOKENS = tuple(
-    field.name for field in msgspec.structs.fields(Auth) if field.name not in _FOR_ALL
-)
+_FOR_TOKENS = tuple(name for name in Auth.__struct_fields__ if name not in _FOR_ALL)
 _TO_GET_ONE = tuple(name for name in _FOR_TOKENS if name not in _GIVEN)
 # What a service account's own file says, or what it has no need of.
 _NOT_WITH_SERVICE_ACCOUNT = ("client_id", "client_secret", "refresh_token", "grant")
@@ -129,5 +125,4 @@ def _not_used(auth: Auth, names: tuple[str, ...], message: str) -> Iterator[Cont
 
 def _surplus(auth: Auth, names: tuple[str, ...]) -> Iterator[str]:
     """Yield those of `names` that somebody has set."""
-    defaults = {field.name: field.default for field in msgspec.structs.fields(Auth)}
-    return (name for name in names if getattr(auth, name) != defaults[name])
+    return (name for name in names if getattr(auth, name) is not None)
