@@ -6,23 +6,20 @@ Nothing is connected and no secret resolved here; that happens when a provider i
 from __future__ import annotations
 
 import functools
-import itertools
 import socket
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from nexomailer_cli.errors import ConfigError, MessageError, Problem, SecretError, UsageError
-from nexomailer_cli.smtp.auth import Credentials
+from nexomailer_cli.credentials import Wallet
+from nexomailer_cli.errors import ConfigError, MessageError, Problem, UsageError
 from nexomailer_cli.transport.base import Observer, Transport, unobserved
 from nexomailer_cli.transport.strategy import by_priority, round_robin, serving, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nexomailer_cli.config.proxy import Proxy
-    from nexomailer_cli.config.secrets import Secret
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.transport.account import Account
@@ -111,25 +108,26 @@ def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Prov
     Raises UsageError for a provider that there is not, ConfigError where none is for the author.
     """
     if wishes.provider is not None:
-        require_provider(wishes.provider, config)
-        return tuple(each for each in config.providers if each.name == wishes.provider)
-    named, others = serving(config.providers, wishes.author)
-    if not (named or others):
+        return (named(config, wishes.provider),)
+    own, others = serving(config.providers, wishes.author)
+    if not (own or others):
         raise ConfigError(
             Problem(f"no provider is for mail from {wishes.author}", "providers.from_addresses"),
             hint="Add the address to one of them, or name the provider with --provider.",
         )
-    providers = _ordered(named or others, config, env)
-    if named and others:
+    providers = _ordered(own or others, config, env)
+    if own and others:
         providers += by_priority(others)
     return providers if wishes.failover else providers[:1]
 
 
-def require_provider(name: str, config: Config) -> None:
-    """Raise UsageError if no provider is called so."""
-    names = [each.name for each in by_priority(config.providers)]
-    if name not in names:
-        raise UsageError(f"there is no provider “{name}”", hint=f"Known: {', '.join(names)}.")
+def named(config: Config, name: str) -> Provider:
+    """Return the provider of that name; raise UsageError if there is none."""
+    found = next((each for each in config.providers if each.name == name), None)
+    if found is None:
+        names = ", ".join(each.name for each in by_priority(config.providers))
+        raise UsageError(f"there is no provider “{name}”", hint=f"Known: {names}.")
+    return found
 
 
 def _ordered(
@@ -169,33 +167,56 @@ def terms_for(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms
 
     Raises SecretError for credentials that cannot be had, ConfigError for files of TLS.
     """
-    return _terms(provider, wishes, around)
+    return _terms(provider, wishes, _wallet(provider, around))
 
 
 def terms_without_secret(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
     """Return the same with nobody to sign in, as strict about TLS as if there were."""
     nobody = structs.replace(provider, config=structs.replace(provider.config, auth=None))
-    terms = _terms(nobody, wishes, around)
+    terms = _terms(nobody, wishes, _wallet(nobody, around))
     return structs.replace(terms, requires_tls=provider.config.tls_required)
 
 
 def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
+    wallet = _wallet(provider, around)
+    account = _account_of(provider, wishes, wallet)
+    # A new connection must not ask a person, or a password manager, once more.
+    return account if wallet.is_renewable else _with_terms(account, functools.cache(account.terms))
+
+
+def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
+    """Return an account that asks anew, for each connection, for a token that may have expired."""
+    wallet = _wallet(provider, around)
+    account = _account_of(provider, wishes, wallet)
+    return account if wallet.changes else _with_terms(account, functools.cache(account.terms))
+
+
+def _with_terms(account: Account, terms: Callable[[], Terms]) -> Account:
+    return structs.replace(account, terms=terms, is_renewed=False)
+
+
+def _account_of(provider: Provider, wishes: Wishes, wallet: Wallet) -> Account:
     from nexomailer_cli.rules import provider_rules
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.limits import limits_for
 
     config = provider.config
+
+    def terms(rejected: str = "") -> Terms:
+        return _terms(provider, wishes, wallet, rejected)
+
     return Account(
         name=provider.name,
         host=config.socket or config.host,
         port=config.effective_port,
-        # A new connection must not ask a person, or a password manager, once more.
-        terms=functools.cache(lambda: _terms(provider, wishes, around)),
+        terms=terms,
         limits=limits_for(
             config.connection_timeout, config.socket_timeout, deadline=wishes.deadline
         ),
         rules=provider_rules,
         rewrite=rewriting_for(provider, keeps_content=wishes.keeps_content),
+        is_renewed=True,
+        other_terms=terms if wallet.is_renewable else None,
     )
 
 
@@ -221,23 +242,17 @@ def rewriting_for(
         raise ConfigError(problem, hint=error.hint) from error
 
 
-def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
-    """Return an account that asks anew, for each connection, for a token that may have expired."""
-    account = _account(provider, wishes, around)
-    auth = provider.config.auth
-    token = auth.access_token if auth is not None else None
-    if token is None or token.kind not in ("command", "file"):
-        return account
-    # Only the first time are signals to be looked after: later ones come in a thread.
-    places = itertools.chain(
-        [around], itertools.repeat(structs.replace(around, blocking=nullcontext))
-    )
-    return structs.replace(
-        account, terms=lambda: _terms(provider, wishes, next(places)), is_renewed=True
+def _wallet(provider: Provider, around: Surroundings) -> Wallet:
+    return Wallet(
+        provider,
+        env=around.env,
+        prompt=around.prompt,
+        warn=around.warn,
+        blocking=around.blocking,
     )
 
 
-def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
+def _terms(provider: Provider, wishes: Wishes, wallet: Wallet, rejected: str = "") -> Terms:
     import time
 
     from nexomailer_cli.transport.own_name import ehlo_name
@@ -245,13 +260,13 @@ def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
     from nexomailer_cli.transport.tls import tls_context
 
     config = provider.config
-    patience = wishes.deadline - time.monotonic()
+    left = wishes.deadline - time.monotonic()
     return Terms(
         host=config.host,
         port=config.effective_port,
         ip_version=config.ip_version,
         source_address=config.source_address,
-        proxy=_proxy(provider, around, patience=patience),
+        proxy=wallet.proxy(seconds=left),
         socket_path=config.socket or "",
         is_lmtp=config.protocol == "lmtp",
         implicit_tls=config.implicit_tls,
@@ -259,7 +274,7 @@ def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
         tls=tls_context(config.tls) if _may_use_tls(config) else None,
         servername=config.tls.servername or "",
         ehlo_name=ehlo_name(config.name, wishes.sender, socket.gethostname()),
-        credentials=_credentials(provider, around, patience=patience),
+        credentials=wallet.credentials(seconds=left, rejected=rejected),
         allow_plaintext_auth=config.allow_plaintext_auth,
     )
 
@@ -268,53 +283,3 @@ def _may_use_tls(config: SmtpConfig) -> bool:
     if config.socket is not None and config.starttls == "auto":
         return config.implicit_tls  # nobody listens in between, and it has no name to verify
     return config.implicit_tls or config.starttls != "never"
-
-
-def _proxy(provider: Provider, around: Surroundings, *, patience: float) -> Proxy | None:
-    if provider.config.proxy is None:
-        return None
-    from nexomailer_cli.config.proxy import read_proxy
-
-    label = f"proxy of provider {provider.name}"
-    url = _resolved(provider.config.proxy, around, label, patience)
-    try:
-        return read_proxy(url)
-    except ValueError as error:
-        raise SecretError(Problem(str(error), key=label)) from None
-
-
-def _credentials(
-    provider: Provider, around: Surroundings, *, patience: float
-) -> Credentials | None:
-    auth = provider.config.auth
-    if auth is None:
-        return None
-
-    def resolved(secret: Secret | None, what: str) -> str:
-        if secret is None:
-            return ""
-        return _resolved(
-            secret.of(auth.user), around, f"{what} of provider {provider.name}", patience
-        )
-
-    is_oauth = auth.type == "oauth2"
-    return Credentials(
-        auth.user,
-        password="" if is_oauth else resolved(auth.password, "password"),
-        token=resolved(auth.access_token, "access token") if is_oauth else "",
-        method=auth.method or "",
-    )
-
-
-def _resolved(secret: Secret, around: Surroundings, label: str, patience: float) -> str:
-    from nexomailer_cli.config.secrets import resolve
-
-    with around.blocking():
-        return resolve(
-            secret,
-            env=around.env,
-            prompt=around.prompt,
-            label=label,
-            warn=around.warn,
-            patience=patience,
-        )

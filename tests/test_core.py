@@ -9,7 +9,8 @@ import pytest
 from msgspec import structs
 
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.settings import Auth, Config, Failover, Provider, SmtpConfig, Tls
+from nexomailer_cli.config.settings import Config, Failover, Provider, SmtpConfig, Tls
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.core import Surroundings, Wishes, chosen, open_transport
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.smtp.failure import Scope

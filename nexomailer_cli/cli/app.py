@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "journal": ("journal", ("status", "rows")),
     "sendmail": ("sendmail", ("sendmail",)),
     "sandbox": ("sandbox", ("sandbox",)),
+    "auth": ("auth", ("login", "status", "logout")),
     "config": ("config", ("init", "check", "show", "path", "schema")),
 }
 

@@ -30,7 +30,7 @@ from nexomailer_cli.cli.exit_status import ExitStatus, of_error
 from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.config.duration import format_duration
 from nexomailer_cli.config.rate import parse_rates
-from nexomailer_cli.core import require_provider
+from nexomailer_cli.core import named
 from nexomailer_cli.errors import NexomailerError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.transport.strategy import serving
@@ -74,7 +74,7 @@ class Whole:
         if options.report is not None:
             require_place(options.report, (*options.read_files, options.journal_path))
         if options.provider is not None:
-            require_provider(options.provider, self._config)
+            named(self._config, options.provider)
         journal = Journal(options.journal_path, durable=options.durable)
         try:
             Beginning(options, self._written, self._output).prepare(journal)

@@ -9,7 +9,8 @@ from msgspec import Struct
 from nexomailer_cli.config import variables
 from nexomailer_cli.config.keys import keys_of
 from nexomailer_cli.config.presets import find_preset
-from nexomailer_cli.config.settings import Auth, Defaults, Provider, SmtpConfig, Tls
+from nexomailer_cli.config.settings import Defaults, Provider, SmtpConfig, Tls
+from nexomailer_cli.config.sign_in import Auth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

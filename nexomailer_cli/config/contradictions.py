@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from nexomailer_cli.config import routes
+from nexomailer_cli.config import routes, sign_in_rules
 from nexomailer_cli.config.contradiction import Contradiction
 from nexomailer_cli.config.rate import parse_rates
 from nexomailer_cli.config.settings import (
     IMPLICIT_TLS_PORTS,
-    Auth,
     Config,
     Defaults,
     Provider,
     SmtpConfig,
     Tls,
 )
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -50,33 +50,6 @@ def _tls(tls: Tls) -> Iterator[Contradiction]:
         yield Contradiction("a certificate needs its key: add key_file", ("cert_file",), both)
     if tls.key_file and not tls.cert_file:
         yield Contradiction("a key needs its certificate: add cert_file", ("key_file",), both)
-
-
-def _auth_secrets(auth: Auth) -> Iterator[Contradiction]:
-    keys = ("type", "password", "access_token")
-    if auth.type == "oauth2":
-        if auth.access_token is None:
-            yield Contradiction('type = "oauth2" needs an access_token', ("type",), keys)
-        if auth.password is not None:
-            message = 'is not used with type = "oauth2": remove it'
-            yield Contradiction(message, ("password",), keys)
-    elif auth.access_token is not None:
-        message = 'is used only with type = "oauth2": add that, or remove it'
-        yield Contradiction(message, ("access_token",), keys)
-    elif auth.password is None:
-        message = "is missing; pass = { prompt = true } asks for it at the terminal"
-        yield Contradiction(message, ("password",), keys)
-
-
-def _auth_method(auth: Auth) -> Iterator[Contradiction]:
-    if auth.method is not None and (auth.method == "xoauth2") != (auth.type == "oauth2"):
-        message = f'method = "{auth.method}" does not go with type = "{auth.type}"'
-        yield Contradiction(message, ("method",), ("method", "type"))
-
-
-def _user(auth: Auth) -> Iterator[Contradiction]:
-    if _CONTROL.search(auth.user):
-        yield Contradiction("holds a control character", ("user",), ("user",))
 
 
 def _ports(config: SmtpConfig) -> Iterator[Contradiction]:
@@ -183,8 +156,11 @@ def _choice(config: Config) -> Iterator[Contradiction]:
 
 _RULES: dict[type, tuple[Callable[[Any], Iterator[Contradiction]], ...]] = {
     Tls: (_tls,),
-    Auth: (_auth_secrets, _auth_method, _user),
-    SmtpConfig: (_ports, _plaintext, *routes.RULES, _ehlo_name, _rate),
+    Auth: (sign_in_rules.sign_in, sign_in_rules.method),
+    SmtpConfig: (
+        *(_ports, _plaintext, *routes.RULES, _ehlo_name, _rate),
+        *(sign_in_rules.token_server, sign_in_rules.certificate),
+    ),
     Provider: (_provider, _addresses, _headers),
     Defaults: (_addresses, _headers),
     Config: (_names, _choice),

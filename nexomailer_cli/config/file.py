@@ -114,13 +114,16 @@ def no_config() -> ConfigError:
 
 
 def all_secrets(config: Config) -> Iterator[tuple[Provider, str, Secret]]:
-    """Yield every secret with its provider and what it is, a password or an access token."""
+    """Yield every secret with its provider and what it is, such as a password."""
+    from nexomailer_cli.config.keys import keys_of
+    from nexomailer_cli.config.secrets import Secret
+
     for provider in config.providers:
         auth = provider.config.auth
-        for name in auth.__struct_fields__ if auth else ():
-            secret = getattr(auth, name)
+        for key in keys_of(type(auth)) if auth else ():
+            secret = getattr(auth, key.attribute)
             if isinstance(secret, Secret):
-                yield provider, name.replace("_", " "), secret
+                yield provider, key.attribute.replace("_", " "), secret
         proxy = provider.config.proxy
         if proxy and (proxy.kind != "text" or "@" in proxy.parts[0]):
             yield provider, "proxy", proxy

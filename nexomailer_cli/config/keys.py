@@ -14,7 +14,6 @@ import msgspec
 from msgspec import NODEFAULT, Meta, Struct
 
 from nexomailer_cli.config.settings import (
-    Auth,
     Config,
     Defaults,
     Failover,
@@ -22,6 +21,7 @@ from nexomailer_cli.config.settings import (
     SmtpConfig,
     Tls,
 )
+from nexomailer_cli.config.sign_in import Auth
 
 BLOCKS: dict[type[msgspec.Struct], str] = {
     Config: "the top level",

@@ -30,7 +30,9 @@ def effective(block: msgspec.Struct) -> dict[str, Any]:
 
 def _shown(key: Key, value: Any) -> Any:
     if isinstance(value, Secret):
-        return masked(value.parts[0]) if key.name == "proxy" and value.kind == "text" else MASK
+        if key.name == "proxy" and value.kind == "text":
+            return masked(value.parts[0])
+        return [MASK] if key.has("command") else MASK
     if key.block:
         return effective(value)
     if key.element:

@@ -7,12 +7,13 @@ comes from (`file`), nor which values contradict each other (`contradictions`).
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field, structs
 
+from nexomailer_cli.config.loopback import is_loopback
 from nexomailer_cli.config.secrets import Secret
+from nexomailer_cli.config.sign_in import Auth, Text
 
 IMPLICIT_TLS_PORTS = (465, 2465)  # RFC 8314 section 7.3, and the alternative of SES and Resend
 SUBMISSION_PORT = 587  # RFC 6409 section 3.1
@@ -26,7 +27,6 @@ LONGEST_SECONDS = 31_536_000
 Duration = Annotated[float, Meta(gt=0, le=LONGEST_SECONDS, extra={"duration": True})]
 DurationOrZero = Annotated[float, Meta(ge=0, le=LONGEST_SECONDS, extra={"duration": True})]
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Text = Annotated[str, Meta(min_length=1)]
 
 
 class Tls(Struct, frozen=True, kw_only=True):
@@ -60,33 +60,6 @@ class Tls(Struct, frozen=True, kw_only=True):
     min_version: Annotated[
         Literal["1.2", "1.3"], Meta(description="Oldest TLS version to accept, 1.2 or 1.3.")
     ] = "1.2"
-
-
-class Auth(Struct, frozen=True, kw_only=True):
-    """Who signs in, and with what."""
-
-    type: Annotated[
-        Literal["login", "oauth2"],
-        Meta(description="login signs in with a password, oauth2 with an access token."),
-    ] = "login"
-    user: Annotated[
-        str, Meta(min_length=1, description="User name, often the whole e-mail address.")
-    ]
-    password: Annotated[
-        Secret | None,
-        Meta(
-            description="Password: text, or a table of env, file, command, keyring or prompt.",
-            extra={"aliases": ["password"]},
-        ),
-    ] = field(default=None, name="pass")
-    access_token: Annotated[
-        Secret | None,
-        Meta(description="OAuth 2.0 access token, written like a password."),
-    ] = None
-    method: Annotated[
-        Literal["plain", "login", "cram-md5", "xoauth2"] | None,
-        Meta(description="plain, login, cram-md5 or xoauth2; default: the best one offered."),
-    ] = None
 
 
 class SmtpConfig(Struct, frozen=True, kw_only=True):
@@ -190,10 +163,8 @@ class SmtpConfig(Struct, frozen=True, kw_only=True):
         """Whether nothing leaves this machine on the way to the host."""
         if self.socket is not None:
             return True
-        if self.proxy is not None:
-            return False  # its loopback is another machine's
-        host = self.host.lower().strip("[]")
-        return host in ("localhost", "::1") or bool(_LOOPBACK_V4.fullmatch(host))
+        # A proxy's loopback is another machine's.
+        return self.proxy is None and is_loopback(self.host)
 
     @property
     def has_credentials(self) -> bool:
@@ -211,10 +182,6 @@ class SmtpConfig(Struct, frozen=True, kw_only=True):
             return True
         waived = self.starttls == "never" and self.allow_plaintext_auth
         return self.has_credentials and not self.is_loopback and not waived
-
-
-# "127.0.0.1.example.com" must not pass for this machine.
-_LOOPBACK_V4 = re.compile(r"127(\.[0-9]{1,3}){3}")
 
 
 class Provider(Struct, frozen=True, kw_only=True):

@@ -16,10 +16,10 @@ from nexomailer_cli.config.secrets import Secret
 from nexomailer_cli.config.settings import (
     SUBMISSION_PORT,
     SUBMISSIONS_PORT,
-    Auth,
     Provider,
     SmtpConfig,
 )
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.probe import chosen, report

@@ -197,6 +197,7 @@ _PASSING = frozenset(
         "proxy-lost",
         "socket-missing",
         "socket-refused",
+        "oauth-unavailable",
     }
 )
 # A new connection may do at once what the lost one could not; after a time-out it is the

@@ -19,7 +19,7 @@ from msgspec import structs
 
 from nexomailer_cli.errors import ProtocolError, TransportError, refused
 from nexomailer_cli.printable import printable
-from nexomailer_cli.smtp import auth, command
+from nexomailer_cli.smtp import auth, command, scram
 from nexomailer_cli.smtp.extensions import Extensions, parse_extensions
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import Reply, Severity
@@ -196,6 +196,8 @@ class Handshake:
             reply = await self._exchange(self._client.execute_command(*words), shown)
             reply, challenge = await self._answer_challenges(conversation, reply)
         except ProtocolError as error:
+            if error.reason == scram.UNPROVEN:
+                raise
             # It quotes what the server said, which may be what we said: servers have echoed
             # passwords. The quotation is cut off, and half a token is still one to hide.
             raise ProtocolError(
@@ -204,8 +206,8 @@ class Handshake:
                 reason=error.reason,
             ) from None
         if reply.severity is not Severity.POSITIVE:
-            # The challenge of XOAUTH2 is the refusal's reason, as JSON.
-            raise refused(self.phase, reply, challenge if credentials.token else "")
+            raise auth.refusal(reply, challenge, credentials)
+        auth.conclude(mechanism, conversation)
 
     async def _answer_challenges(
         self, conversation: Conversation, reply: Reply
@@ -214,7 +216,7 @@ class Handshake:
         challenge = b""
         for _ in range(auth.MAX_CHALLENGES):
             if reply.code != 334:
-                return reply, printable(challenge.decode("utf-8", "backslashreplace"))
+                return reply, challenge.decode("utf-8", "backslashreplace")
             challenge = auth.decode("".join(reply.lines))
             try:
                 response = auth.encode(conversation.send(challenge) or b"")

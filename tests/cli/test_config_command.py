@@ -12,7 +12,8 @@ import pytest
 from nexomailer_cli.cli.run import run
 from nexomailer_cli.config.file import load_config
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.settings import Auth, Config
+from nexomailer_cli.config.settings import Config
+from nexomailer_cli.config.sign_in import Auth
 
 CONFIG = """\
 [defaults]

@@ -16,7 +16,7 @@ from nexomailer_cli.config.file import load_config
 from nexomailer_cli.config.presets import preset_names
 from nexomailer_cli.config.schema import config_schema
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.settings import Auth
+from nexomailer_cli.config.sign_in import Auth
 from tests.cli.conftest import Post
 from tests.support.dialogue import converse
 from tests.support.run import Result, run, run_process

@@ -7,7 +7,7 @@ import pytest
 from nexomailer_cli.config.file import load, load_config
 from nexomailer_cli.config.password_variable import password_variable
 from nexomailer_cli.config.secrets import Secret, resolve
-from nexomailer_cli.config.settings import Auth
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.errors import ConfigError
 
 CONFIG = """\
