@@ -64,7 +64,7 @@ KEEPERS = {
     "authlib": {"oauth/client"},
     "joserfc": {"oauth/service_account"},
     "dns": {"probe/dns_records"},
-    "keyring": {"config/secret_keyring", "oauth/keyring_store"},
+    "keyring": {"config/secret_keyring"},
     "tomli_w": {"cli"},
 }
 

@@ -27,12 +27,7 @@ def is_usable() -> bool:
 
 def look_up(service: str, user: str) -> str:
     """Return the password of `user` that is kept under `service`; raise KeyringError."""
-    try:
-        import keyring
-
-        password = keyring.get_password(service, user)
-    except Exception as error:
-        raise _trouble(error) from None
+    password = find(service, user)
     if password is None:
         service, user = printable(service), printable(user)
         raise KeyringError(
@@ -40,6 +35,28 @@ def look_up(service: str, user: str) -> str:
             f"keyring set {service} {user}"
         )
     return password
+
+
+def find(service: str, user: str) -> str | None:
+    """Return the same, None if there is nothing; raise KeyringError."""
+    try:
+        import keyring
+
+        return keyring.get_password(service, user)
+    except Exception as error:
+        raise _trouble(error) from None
+
+
+def forget(service: str, user: str) -> None:
+    """Remove what is kept there, if anything is; raise KeyringError."""
+    if find(service, user) is None:
+        return
+    try:
+        import keyring
+
+        keyring.delete_password(service, user)
+    except Exception as error:
+        raise _trouble(error) from None
 
 
 def keep(service: str, user: str, password: str) -> None:
