@@ -6,7 +6,6 @@ Nothing is connected and no secret resolved here; that happens when a provider i
 from __future__ import annotations
 
 import functools
-import re
 import socket
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from nexomailer_cli.credentials import Wallet
-from nexomailer_cli.errors import UsageError
+from nexomailer_cli.errors import ConfigError, MessageError, Problem, UsageError
 from nexomailer_cli.transport.base import Observer, Transport, unobserved
 from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
+    from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.desk import Desk, PoolLimits
     from nexomailer_cli.transport.pool import Pool
@@ -33,10 +33,12 @@ class Wishes(Struct, frozen=True, kw_only=True):
 
     `provider` names the only one to use. `deadline` is a moment on the event loop's clock,
     `retry_for` a duration in seconds. `sender` is the envelope sender, whose domain may
-    serve as the EHLO name.
+    serve as the EHLO name. `keeps_content` is for a finished message, whose header fields no
+    provider may change.
     """
 
     sender: str = ""
+    keeps_content: bool = False
     provider: str | None = None
     failover: bool = True
     deadline: float = float("inf")
@@ -111,9 +113,10 @@ def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Prov
 
 def named(config: Config, name: str) -> Provider:
     """Return the provider of that name; raise UsageError if there is none."""
-    found = next((each for each in config.providers if each.name == name), None)
+    ordered = by_priority(config.providers)
+    found = next((each for each in ordered if each.name == name), None)
     if found is None:
-        names = ", ".join(each.name for each in by_priority(config.providers))
+        names = ", ".join(each.name for each in ordered)
         raise UsageError(f"there is no provider “{name}”", hint=f"Known: {names}.")
     return found
 
@@ -200,9 +203,32 @@ def _account_of(provider: Provider, wishes: Wishes, wallet: Wallet) -> Account:
             config.connection_timeout, config.socket_timeout, deadline=wishes.deadline
         ),
         rules=provider_rules,
+        rewrite=rewriting_for(provider, keeps_content=wishes.keeps_content),
         is_renewed=True,
         other_terms=terms if wallet.is_renewable else None,
     )
+
+
+def rewriting_for(
+    provider: Provider, *, keeps_content: bool = False
+) -> Callable[[Mail], Mail] | None:
+    """Return what a provider makes of a mail, `None` for nothing; raise ConfigError."""
+    wants = {
+        "sender": provider.from_,
+        "reply_to": provider.reply_to,
+        "envelope_from": provider.envelope_from,
+        "headers": provider.headers,
+        "deduplication_header": provider.deduplication_header,
+    }
+    if not any(wants.values()) and provider.envelope_from is None:
+        return None  # and nothing of composing needs to be loaded
+    from nexomailer_cli.message.rewriting import rewriting_of
+
+    try:
+        return rewriting_of(**wants, keeps_content=keeps_content)  # type: ignore[arg-type]
+    except MessageError as error:
+        problem = Problem(str(error), key=f"providers.{provider.name}")
+        raise ConfigError(problem, hint=error.hint) from error
 
 
 def _wallet(provider: Provider, around: Surroundings) -> Wallet:
@@ -218,6 +244,7 @@ def _wallet(provider: Provider, around: Surroundings) -> Wallet:
 def _terms(provider: Provider, wishes: Wishes, wallet: Wallet, rejected: str = "") -> Terms:
     import time
 
+    from nexomailer_cli.transport.ehlo_name import ehlo_name
     from nexomailer_cli.transport.terms import Terms
     from nexomailer_cli.transport.tls import tls_context
 
@@ -240,28 +267,3 @@ def _terms(provider: Provider, wishes: Wishes, wallet: Wallet, rejected: str = "
 
 def _may_use_tls(config: SmtpConfig) -> bool:
     return config.implicit_tls or config.starttls != "never"
-
-
-# RFC 1123 section 2.1, with a last label that no IPv4 address has.
-_FULL_NAME = re.compile(r"(?:[0-9a-z](?:[0-9a-z-]{0,61}[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
-
-
-def ehlo_name(configured: str | None, sender: str, host: str) -> str:
-    """Return the name to greet servers with, `""` where only an address literal is left.
-
-    `host` is this machine's own name. It is asked of the kernel, not of DNS, which can take
-    seconds to say `localhost`, a name that servers refuse. A name without a dot is no
-    better, so the sender's domain comes next: it is ours as well, and RFC 5321 section 4.1.4
-    lets no server refuse mail because the name is not the connecting host's.
-    """
-    if configured:
-        return configured
-    candidates = (host.rstrip("."), sender.rpartition("@")[2])
-    return next(filter(_is_full_name, candidates), "")
-
-
-def _is_full_name(name: str) -> bool:
-    name = name.lower()
-    return _FULL_NAME.fullmatch(name) is not None and not (
-        {"localhost", "localdomain"} & set(name.split("."))
-    )

@@ -84,12 +84,12 @@ class Wallet:
         return "", self.tokens.access_token(seconds=seconds, rejected=rejected)
 
     def _resolved(self, secret: Secret | None, what: str, seconds: float = float("inf")) -> str:
-        if secret is None:
+        if secret is None or self._auth is None:
             return ""
         from nexomailer_cli.config.secrets import resolve
 
         return resolve(
-            secret,
+            secret.of(self._auth.user),
             env=self._env,
             prompt=self._prompt,
             label=f"{what} of provider {self._provider.name}",

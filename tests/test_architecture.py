@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "smtp",
         "config",
     },
-    "core": BOTTOM | {"credentials", "transport", "rules", "turn", "smtp", "config"},
+    "core": BOTTOM | {"credentials", "message", "transport", "rules", "turn", "smtp", "config"},
     "credentials": BOTTOM | {"oauth", "state_folder", "smtp", "config"},
     "oauth": BOTTOM | {"__init__", "config"},
     "bulk": BOTTOM | {"message", "transport", "smtp", "config"},
@@ -62,8 +62,8 @@ KEEPERS = {
     "scramp": {"smtp/scram"},
     "authlib": {"oauth/client"},
     "joserfc": {"oauth/service_account"},
-    "keyring": {"oauth/keyring_store"},
     "dns": {"probe/dns_records"},
+    "keyring": {"config/secret_keyring"},
     "tomli_w": {"cli"},
 }
 

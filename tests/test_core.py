@@ -11,11 +11,12 @@ from msgspec import structs
 from nexomailer_cli.config.secrets import Secret
 from nexomailer_cli.config.settings import Config, Failover, Provider, SmtpConfig, Tls
 from nexomailer_cli.config.sign_in import Auth
-from nexomailer_cli.core import Surroundings, Wishes, chosen, ehlo_name, open_transport
+from nexomailer_cli.core import Surroundings, Wishes, chosen, open_transport
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.smtp.failure import Scope
 from nexomailer_cli.smtp.outcome import Status
 from nexomailer_cli.transport.base import Event, Said
+from nexomailer_cli.transport.ehlo_name import ehlo_name
 from nexomailer_cli.transport.failover import FailoverTransport
 from nexomailer_cli.transport.retry import RetryTransport
 from tests.support.account import mail

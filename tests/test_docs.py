@@ -55,9 +55,11 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "auth login",
         "auth status",
         "auth logout",
+        "config init",
         "config check",
         "config show",
         "config path",
+        "config schema",
     ]
 
 

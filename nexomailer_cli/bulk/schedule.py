@@ -32,8 +32,8 @@ class Gate:
     """What stands between the rows and one provider."""
 
     __slots__ = (
-        *("_breaker", "_is_lasting", "_is_off", "_pace", "_parked_until", "name", "taken"),
-        *("weight", "windows"),
+        *("_breaker", "_is_lasting", "_is_off", "_pace", "_parked_until", "answered"),
+        *("name", "taken", "weight", "windows"),
     )
 
     def __init__(
@@ -43,6 +43,7 @@ class Gate:
         self.windows = windows
         self.weight = weight
         self.taken = 0
+        self.answered = 0.0  # when it last did, about a mail
         self._pace = Pace()
         self._breaker = Breaker(random)
         self._parked_until = 0.0
@@ -92,8 +93,9 @@ class Gate:
         self._breaker.undecided()
         self._refund()
 
-    def succeed(self) -> None:
+    def succeed(self, now: float) -> None:
         """Take note that the server answered about a mail."""
+        self.answered = now
         self._breaker.succeed()
 
     def fail(self, now: float, *, is_lasting: bool = False) -> None:
@@ -101,6 +103,11 @@ class Gate:
         self._is_lasting = is_lasting
         self._breaker.fail(now)
         self._refund()
+
+    def lose(self, now: float) -> None:
+        """Take note that a message was lost at its end: it may have been taken all the same."""
+        self._is_lasting = False
+        self._breaker.fail(now)
 
     def slow_down(self, now: float) -> None:
         """Take note that the server finds us too fast."""

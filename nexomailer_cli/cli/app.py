@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "journal": ("journal", ("status", "rows")),
     "sandbox": ("sandbox", ("sandbox",)),
     "auth": ("auth", ("login", "status", "logout")),
-    "config": ("config", ("check", "show", "path")),
+    "config": ("config", ("init", "check", "show", "path", "schema")),
 }
 
 

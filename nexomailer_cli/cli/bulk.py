@@ -102,7 +102,10 @@ def bulk(
     test_to: Annotated[
         str | None, typer.Option(metavar="ADDR", help="Send one row's message to this address.")
     ] = None,
-    row: Annotated[int, typer.Option(metavar="N", min=1, help="Which row --test-to takes.")] = 1,
+    row: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Which row --test-to takes; default: the first."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only so many rows of the input.")

@@ -66,12 +66,14 @@ def _bounds(options: BulkOptions) -> Bounds:
     if text is None:
         return Bounds()
     number = text.removesuffix("%")
-    if not number.isascii() or not number.isdigit() or not int(number):
+    is_share = text.endswith("%")
+    is_number = number.isascii() and number.isdigit() and len(number) < 19
+    if not is_number or not int(number) or (is_share and int(number) > 100):
         raise UsageError(
             f"--max-errors: “{printable(text)}” is not understood",
             hint="Write a number of rows, 50, or a part of them, 5%.",
         )
-    return Bounds(share=int(number) / 100) if text.endswith("%") else Bounds(rows=int(number))
+    return Bounds(share=int(number) / 100) if is_share else Bounds(rows=int(number))
 
 
 def _rates(options: BulkOptions) -> tuple[Rate, ...]:

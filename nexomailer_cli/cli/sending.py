@@ -52,7 +52,7 @@ def _perform(options: SendOptions, everywhere: Globals, started: float) -> int:
     output = everywhere.output
     patience = _patience(options)
     with _configuration(options, everywhere, output) as config:
-        defaults = config.defaults if config else Defaults()
+        defaults = config.standing if config else Defaults()
         mail = compose_mail(options, defaults)
         if options.output_file is not None:
             _keep(mail, options.output_file)
@@ -115,6 +115,7 @@ def _wishes(options: SendOptions, mail: Mail, patience: _Patience, started: floa
 
     return Wishes(
         sender=mail.envelope.sender,
+        keeps_content=options.raw is not None,
         provider=None if options.sandbox else options.provider,
         failover=options.failover,
         deadline=started + patience.deadline if patience.deadline else float("inf"),

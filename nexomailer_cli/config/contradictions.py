@@ -144,11 +144,15 @@ def _rate(config: SmtpConfig) -> Iterator[Contradiction]:
 def _provider(provider: Provider) -> Iterator[Contradiction]:
     if _CONTROL.search(provider.name):
         yield Contradiction("holds a control character", ("name",), ("name", "config"))
+    header = provider.deduplication_header
+    if header and not _FIELD_NAME.fullmatch(header):
+        keys = ("deduplication_header",)
+        yield Contradiction("is no name for a header field (RFC 5322 section 3.6.8)", keys, keys)
 
 
-def _addresses(defaults: Defaults) -> Iterator[Contradiction]:
+def _addresses(block: Defaults | Provider) -> Iterator[Contradiction]:
     for key in ("from_", "reply_to", "envelope_from"):
-        value = getattr(defaults, key)
+        value = getattr(block, key)
         # An empty envelope_from is the null reverse-path of RFC 5321 section 4.5.5.
         if value is None or (key == "envelope_from" and value == ""):
             continue
@@ -156,8 +160,8 @@ def _addresses(defaults: Defaults) -> Iterator[Contradiction]:
             yield Contradiction("is not an address such as me@example.com", (key,), (key,))
 
 
-def _headers(defaults: Defaults) -> Iterator[Contradiction]:
-    for name, value in defaults.headers.items():
+def _headers(block: Defaults | Provider) -> Iterator[Contradiction]:
+    for name, value in block.headers.items():
         if not _FIELD_NAME.fullmatch(name):
             message = "is no name for a header field (RFC 5322 section 3.6.8)"
         elif _CONTROL.search(value.replace("\t", " ")):
@@ -192,7 +196,7 @@ _RULES: dict[type, tuple[Callable[[Any], Iterator[Contradiction]], ...]] = {
         *(_ports, _plaintext, _host, _families, _ehlo_name, _rate),
         *(sign_in_rules.token_server, sign_in_rules.certificate),
     ),
-    Provider: (_provider,),
+    Provider: (_provider, _addresses, _headers),
     Defaults: (_addresses, _headers),
     Config: (_names, _choice),
 }

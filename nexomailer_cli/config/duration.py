@@ -13,6 +13,9 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 # Largest unit first and each once: "1s1h" is a slip, not a time. Compiled when there is one.
 _TIME = "".join(rf"(?:({_NUMBER})\s*{unit}\s*)?" for unit, _ in _UNITS)
 
+# What `parse_duration` takes, as a pattern that JSON Schema understands as well.
+PATTERN = rf"^\s*(?=[0-9])(?:{_NUMBER}|{_TIME})\s*$"
+
 
 def parse_duration(text: str, *, bare: Literal["ms", "s"] = "ms") -> float:
     """Return the seconds that `text` means; raise ValueError if it means none.

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from nexomailer_cli.config.contradictions import contradictions
 from nexomailer_cli.config.keys import Key, keys_of, stand_in, stand_in_for
+from nexomailer_cli.config.password_variable import mistakable, with_variable
 from nexomailer_cli.config.settings import Config, Provider
 from nexomailer_cli.config.value import Source, read_text, read_value
 
@@ -40,17 +41,21 @@ class Reader(Struct):
     """Reads one configuration and collects what is wrong with it.
 
     `path` is the file's, for the record. A mistake is where it stands, and what to
-    say about it.
+    say about it. `origins` are the keys whose value is no default, by their canonical names:
+    with the path of the key as the file spells it, or in words, such as `preset gmail`.
     """
 
     source: Source
     path: str | None = None
     mistakes: list[tuple[KeyPath, str]] = []
+    origins: dict[KeyPath, str | KeyPath] = {}
     _scopes: dict[KeyPath, _Scope] = {}
 
     def read(self, table: Table) -> Config:
         """Return the configuration; of no use if there are `mistakes` afterwards."""
         config: Config = self._block(Config, table, ())
+        for index, said in mistakable((each.name for each in config.providers), self.source.env):
+            self._say(("providers", index, "name"), said)
         return msgspec.structs.replace(config, path=self.path)
 
     def _say(self, path: KeyPath, message: str) -> None:
@@ -58,7 +63,7 @@ class Reader(Struct):
 
     def _block(self, block: type[msgspec.Struct], table: Table, path: KeyPath) -> Any:
         if block is Provider:
-            table = self._with_preset(table, path)
+            table = self._with_variable(self._with_preset(table, path), path)
         scope = self._scope(block, table, path)
         values = {key.attribute: self._entry(key, table, scope) for key in keys_of(block)}
         if block is Provider:
@@ -74,9 +79,30 @@ class Reader(Struct):
             return table
         from nexomailer_cli.config.preset_filling import with_preset
 
-        table, complaint = with_preset(table)
+        filled, complaint = with_preset(table)
         if complaint:
             self._say((*path, "preset"), complaint)
+        self._note_filled(table, filled, path, f"preset {table['preset']}")
+        return filled
+
+    def _note_filled(self, before: Table, after: Table, path: KeyPath, origin: str) -> None:
+        """Keep in mind what stands in a table since it was filled in."""
+        for name, value in after.items():
+            if isinstance(value, dict):
+                inner = before.get(name, {})
+                self._note_filled(
+                    inner if isinstance(inner, dict) else {}, value, (*path, name), origin
+                )
+            elif name not in before:
+                self.origins[(*path, name)] = origin
+
+    def _with_variable(self, table: Table, path: KeyPath) -> Table:
+        table, variable, complaint = with_variable(table, self.source.env)
+        place = (*path, "config", "auth", "pass")
+        if variable:
+            self.origins[place] = f"${variable}"
+        if complaint:
+            self._say(place, complaint)
         return table
 
     def _scope(self, block: type[msgspec.Struct], table: Table, path: KeyPath) -> _Scope:
@@ -112,6 +138,9 @@ class Reader(Struct):
     def _entry(self, key: Key, table: Table, scope: _Scope) -> Any:
         name = scope.names[key.attribute]
         if key.attribute in scope.given:
+            place = (*scope.path, name)
+            if not (key.block or key.element):
+                self.origins[(*scope.path, key.name)] = self.origins.get(place, place)
             before = len(self.mistakes)
             value = self._value(key, table[name], (*scope.path, name))
             if len(self.mistakes) > before:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 from nexomailer_cli.config.loopback import is_loopback
 from nexomailer_cli.config.sign_in import Auth, Text
@@ -185,6 +185,22 @@ class Provider(Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="Known service that supplies host, port and security, e.g. gmail."),
     ] = None
+    from_: Annotated[
+        str | None, Meta(description="Sender of all that goes this way, whoever it was to be.")
+    ] = field(default=None, name="from")
+    reply_to: Annotated[
+        str | None, Meta(description="Address that answers go to, of all that goes this way.")
+    ] = None
+    envelope_from: Annotated[
+        str | None, Meta(description="Address that bounces go to, of all that goes this way.")
+    ] = None
+    headers: Annotated[
+        dict[str, str], Meta(description="Header fields added to all that goes this way.")
+    ] = {}
+    deduplication_header: Annotated[
+        str | None,
+        Meta(description='Header field by which the service knows a copy; "" for none.'),
+    ] = None
     config: Annotated[SmtpConfig, Meta(description="The server.")]
 
 
@@ -235,3 +251,11 @@ class Config(Struct, frozen=True, kw_only=True):
         Meta(description="Ways to get mail out, at least one.", extra={"filled": True}),
     ]
     path: Annotated[str | None, Meta(extra={"internal": True})] = None
+
+    @property
+    def standing(self) -> Defaults:
+        """The defaults, with a provider's sender where they name none."""
+        senders = (each.from_ for each in sorted(self.providers, key=lambda each: each.priority))
+        if self.defaults.from_ is not None or not (sender := next(filter(None, senders), None)):
+            return self.defaults
+        return structs.replace(self.defaults, from_=sender)

@@ -32,7 +32,7 @@ class Auth(Struct, frozen=True, kw_only=True):
     password: Annotated[
         Secret | None,
         Meta(
-            description="Password: text with ${VAR}, or a table of env, file, command or prompt.",
+            description="Password: text, or a table of env, file, command, keyring or prompt.",
             extra={"aliases": ["password"]},
         ),
     ] = field(default=None, name="pass")

@@ -19,11 +19,12 @@ Kind = Literal["refresh_token", "client_credentials", "service_account"]
 class Grant(Struct, frozen=True, kw_only=True):
     """How a provider's tokens are had (RFC 6749 section 4, RFC 7523); holds no secret.
 
-    `provider` is its name in the configuration. A URL is empty where there is nothing of the
-    kind. `loopback` and `extra` are as in `config.token_services`.
+    `provider` is its name in the configuration, `host` its mail server. A URL is empty where
+    there is nothing of the kind. `loopback` and `extra` are as in `config.token_services`.
     """
 
     provider: str
+    host: str
     kind: Kind
     user: str
     service: str
@@ -41,8 +42,12 @@ class Grant(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The name under which tokens are kept: the same for whoever asks for the same."""
-        parts = (self.kind, self.user, self.token_url, self.client_id, self.scope)
+        """The name under which tokens are kept: the same for whoever asks for the same.
+
+        The mail server is part of it: a configuration of somebody else, found in a folder, must
+        not have our token sent to a server of his.
+        """
+        parts = (self.host, self.kind, self.user, self.token_url, self.client_id, self.scope)
         return fingerprint("\0".join((*parts, self.service_account_file)))[:32]
 
 
@@ -54,6 +59,7 @@ def grant_of(provider: Provider) -> Grant:
     kind = _kind(auth)
     return Grant(
         provider=provider.name,
+        host=provider.config.host.lower(),
         kind=kind,
         user=auth.user,
         service=service.name if service else "",

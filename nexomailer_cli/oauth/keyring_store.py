@@ -7,8 +7,9 @@ it, and a cron job has nobody.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nexomailer_cli.config import secret_keyring
 from nexomailer_cli.oauth.lock import locked
 from nexomailer_cli.oauth.store import decoded, encoded
 from nexomailer_cli.oauth.token import Token
@@ -38,33 +39,25 @@ class KeyringStore:
 
     def read(self) -> Token | None:
         """Return the token in the keyring."""
-        with _keyring() as keyring:
-            kept = keyring.get_password(SERVICE, self._key)
+        with _explained():
+            kept = secret_keyring.find(SERVICE, self._key)
         return decoded(kept) if kept else None
 
     def write(self, token: Token) -> None:
         """Replace the token in the keyring."""
-        with _keyring() as keyring:
-            keyring.set_password(SERVICE, self._key, encoded(token).decode())
+        with _explained():
+            secret_keyring.keep(SERVICE, self._key, encoded(token).decode())
 
     def delete(self) -> None:
         """Remove the token from the keyring."""
-        with _keyring() as keyring:
-            if keyring.get_password(SERVICE, self._key) is not None:
-                keyring.delete_password(SERVICE, self._key)
+        with _explained():
+            secret_keyring.forget(SERVICE, self._key)
 
 
 @contextlib.contextmanager
-def _keyring() -> Iterator[Any]:
-    """Yield the library; raise OSError for whatever goes wrong with it."""
+def _explained() -> Iterator[None]:
+    """Let a keyring fail as a file does."""
     try:
-        import keyring
-        import keyring.errors
-    except ImportError:
-        message = "it needs the extra: pip install 'nexomailer-cli[keyring]'"
-        raise OSError(0, message) from None
-    try:
-        yield keyring
-    except keyring.errors.KeyringError as error:
-        # Its words are the backend's, and do not hold what was to be kept.
-        raise OSError(0, f"it does not work: {type(error).__name__}") from None
+        yield
+    except secret_keyring.KeyringError as error:
+        raise OSError(0, str(error)) from None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
+from nexomailer_cli.config.presets import find_preset, preset_of_host
 from nexomailer_cli.config.settings import IMPLICIT_TLS_PORTS
 from nexomailer_cli.errors import MessageError, TransportError
 from nexomailer_cli.probe.connecting import race
@@ -50,7 +51,7 @@ _RESULTS: dict[str, Literal["open", "refused", "silent", "unreachable", "failed"
 def look_around(exam: Examination) -> None:
     """Look at the neighbouring ports, all at once, and note what is there."""
     known = {each.port for each in exam.alternatives} | {exam.terms.port}
-    ports = [port for port in NEIGHBOURS if port not in known]
+    ports = [port for port in _neighbours(exam.terms.host) if port not in known]
     if not exam.wishes.alternatives or not ports:
         return
     import threading  # nothing else in a healthy examination needs it
@@ -68,6 +69,12 @@ def look_around(exam: Examination) -> None:
         thread.join()
     for port in ports:
         _take(exam, found[port])
+
+
+def _neighbours(host: str) -> tuple[int, ...]:
+    """Return the ports where mail is taken, with those that only this service has."""
+    preset = find_preset(preset_of_host(host.rstrip(".")))
+    return tuple(dict.fromkeys((*NEIGHBOURS, *(preset.ports if preset else ()))))
 
 
 def try_starttls(exam: Examination) -> None:

@@ -113,8 +113,9 @@ def _meant(host: str, error: TransportError) -> tuple[str, ...]:
     from nexomailer_cli.config.presets import known_hosts
     from nexomailer_cli.config.words import nearest
 
-    meant = nearest(host.rstrip(".").lower(), known_hosts())
-    return (f"did you mean {meant}?",) if meant else ()
+    name = host.rstrip(".").lower()
+    meant = nearest(name, known_hosts())
+    return (f"did you mean {meant}?",) if meant not in ("", name) else ()
 
 
 def _addresses(addresses: tuple[Address, ...]) -> str:

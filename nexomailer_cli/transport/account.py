@@ -34,7 +34,8 @@ class Account(Struct, frozen=True, kw_only=True):
     `terms` resolves secrets and reads certificate files, so it is called when a session is
     to be opened and not before; it may raise ConfigError. `other_terms` returns them with
     another access token than one that was refused, where there may be one. `rules` is likewise
-    only asked when there is a refusal to judge.
+    only asked when there is a refusal to judge. `rewrite` makes of a mail what this provider
+    wants otherwise, if anything; it may raise MessageError.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Account(Struct, frozen=True, kw_only=True):
     rules: Callable[[], Iterable[Rule]] = tuple
     is_renewed: bool = False
     other_terms: Callable[[str], Terms] | None = None
+    rewrite: Callable[[Mail], Mail] | None = None
 
     def usable_terms(self, rejected: str = "") -> Terms:
         """Return the terms; raise TransportError where a secret or a file cannot be had."""

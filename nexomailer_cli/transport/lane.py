@@ -16,9 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import MessageError, TransportError
-from nexomailer_cli.smtp.transaction import obstacle
 from nexomailer_cli.smtp.write import MAX_EAGER_BYTES, PIECE_BYTES
-from nexomailer_cli.transport.account import unfit
 from nexomailer_cli.transport.base import Observer, Withheld, unobserved
 from nexomailer_cli.transport.clerk import Clerk
 from nexomailer_cli.transport.dialogue import Dialogue
@@ -105,15 +103,13 @@ class Lane(Dialogue):
 
     def _fits(self, job: Job) -> bool:
         """Cut off the part that this server takes at once; conclude what it cannot take at all."""
-        extensions = self.extensions
-        if extensions.max_recipients is not None:
-            job.part = job.part.only(job.part.envelope.recipients[: extensions.max_recipients])
+        account, extensions = self._home.account, self.extensions
         if job.mail.envelope.notify and not extensions.dsn:
-            self._observer(Withheld(self._home.account.name, "delivery reports (DSN)"))
-        reason = obstacle(job.part, extensions)
-        if reason:
-            self._clerk.conclude(job, unfit(job.part, reason))
-        return not reason
+            self._observer(Withheld(account.name, "delivery reports (DSN)"))
+        refused = job.fit(account, extensions)
+        if refused:
+            self._clerk.conclude(job, refused)
+        return not refused
 
     def _enter(self, job: Job, submit: Callable[[Mail], Transaction]) -> bool:
         """Begin the conversation about a mail; conclude one that must not be talked about."""

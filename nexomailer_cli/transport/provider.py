@@ -85,6 +85,8 @@ class ProviderTransport:
         connection = await self._connected()
         most = connection.extensions.max_recipients
         batch = mail.only(mail.envelope.recipients[:most])
+        if self._account.rewrite is not None:
+            batch = self._account.rewrite(batch)
         if reason := obstacle(batch, connection.extensions):
             return unfit(batch, reason)
         if mail.envelope.notify and not connection.extensions.dsn:

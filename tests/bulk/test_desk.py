@@ -275,3 +275,21 @@ def test_recipients_of_a_row_are_served_each_once(tmp_path: Path) -> None:
     office.pool.answer = answer
     office.run()
     assert office.pool.sent == Counter({"x1@b.test": 1, "y1@b.test": 1})
+
+
+def test_a_server_that_loses_messages_is_not_given_many(tmp_path: Path) -> None:
+    office = Office(tmp_path, 200, providers=("main", "spare"))
+    office.pool.answer = lambda _address, _try: "lost"
+    office.run()
+    lost = sum(state is State.UNKNOWN for state in office.states.values())
+    assert lost <= 3 + office.pool.connections
+    assert len(office.states) - lost == office.pools["spare"].sent.total()
+    assert any(isinstance(event, Troubled) for event in office.events)
+
+
+def test_with_no_other_server_the_rows_wait_for_one_that_loses_messages(tmp_path: Path) -> None:
+    office = Office(tmp_path, 200, patience=0.0)
+    office.pool.answer = lambda _address, _try: "lost"
+    office.run()
+    assert office.desk.stop_reason == "no provider can be used"
+    assert Counter(office.states.values())[State.WAITING] >= 200 - 3 - office.pool.connections

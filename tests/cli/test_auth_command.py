@@ -337,7 +337,7 @@ def test_a_keyring_keeps_tokens_where_it_is_asked_to(tmp_path: Path, giver: Toke
     assert b"(the keyring)" in in_process("status").stdout
     locked = in_process("status", LOCKED="1")
     assert locked.exit_status == 78
-    assert "it does not work: KeyringLocked" in locked.stderr
+    assert "the keyring cannot be used: no" in locked.stderr
     assert in_process("login", "main", "--device", LOCKED="1").exit_status == 73
     assert in_process("logout", "main").exit_status == 0
     assert in_process("logout", "main").exit_status == 0

@@ -350,13 +350,13 @@ def test_a_number_out_of_a_variable_is_not_quoted() -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("5", "expected text, or a table of env, file, command or prompt"),
+        ("5", "expected text, or a table of env, file, command, keyring or prompt"),
         ('""', "is empty"),
         ('"hunter2${"', '"${" has no "}" behind it'),
-        ("{}", "expected exactly one of env, file, command or prompt"),
+        ("{}", "expected exactly one of env, file, command, keyring or prompt"),
         ('{ env = "A", file = "b" }', "expected exactly one of"),
         ('{ value = "hunter2" }', "expected one of env"),
-        ('{ keyring = "x" }', "most keyrings have a command"),
+        ('{ keyring = "" }', "the name of the service"),
         ('{ env = "$SMTP_PASS" }', "without $"),
         ("{ env = 5 }", "without $"),
         ("{ file = 5 }", "file takes a path"),
