@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from nexomailer_cli.credentials import Wallet
 from nexomailer_cli.errors import ConfigError, MessageError, Problem, UsageError
 from nexomailer_cli.transport.base import Observer, Transport, unobserved
-from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
+from nexomailer_cli.transport.strategy import by_priority, round_robin, serving, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class Wishes(Struct, frozen=True, kw_only=True):
     """What one run wants of its transport.
 
-    `provider` names the only one to use. `deadline` is a moment on the event loop's clock,
+    `provider` names the only one to use. `author` is the address that the mail is from for its
+    readers, where it matters to which provider. `deadline` is a moment on the event loop's clock,
     `retry_for` a duration in seconds. `sender` is the envelope sender, whose domain may
     serve as the EHLO name. `keeps_content` is for a finished message, whose header fields no
     provider may change.
@@ -40,6 +41,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
     sender: str = ""
     keeps_content: bool = False
     provider: str | None = None
+    author: str | None = None
     failover: bool = True
     deadline: float = float("inf")
     retry_for: float = 0.0
@@ -78,17 +80,14 @@ def open_transport(config: Config, wishes: Wishes, around: Surroundings) -> Tran
 
 
 def open_pools(
-    config: Config, wishes: Wishes, around: Surroundings, desk: Desk
+    providers: tuple[Provider, ...], wishes: Wishes, around: Surroundings, desk: Desk
 ) -> tuple[Pool, ...]:
-    """Return a pool for each provider, in the order in which they are tried.
-
-    To be called inside a running event loop. Raises UsageError as `open_transport` does.
-    """
+    """Return a pool for each of the chosen providers; to be called inside a running event loop."""
     from nexomailer_cli.transport.pool import Pool
 
     return tuple(
         Pool(_renewing(each, wishes, around), desk, _pool_limits(each.config), around.observer)
-        for each in chosen(config, wishes, around.env)
+        for each in providers
     )
 
 
@@ -104,10 +103,21 @@ def _pool_limits(config: SmtpConfig) -> PoolLimits:
 
 
 def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Provider, ...]:
-    """Return the providers to use, in the order in which they are tried."""
-    providers = _ordered(config, env)
+    """Return the providers to use, in the order in which they are tried.
+
+    Raises UsageError for a provider that there is not, ConfigError where none is for the author.
+    """
     if wishes.provider is not None:
-        providers = (named(config, wishes.provider),)
+        return (named(config, wishes.provider),)
+    own, others = serving(config.providers, wishes.author)
+    if not (own or others):
+        raise ConfigError(
+            Problem(f"no provider is for mail from {wishes.author}", "providers.from_addresses"),
+            hint="Add the address to one of them, or name the provider with --provider.",
+        )
+    providers = _ordered(own or others, config, env)
+    if own and others:
+        providers += by_priority(others)
     return providers if wishes.failover else providers[:1]
 
 
@@ -121,18 +131,20 @@ def named(config: Config, name: str) -> Provider:
     return found
 
 
-def _ordered(config: Config, env: Mapping[str, str]) -> tuple[Provider, ...]:
+def _ordered(
+    providers: tuple[Provider, ...], config: Config, env: Mapping[str, str]
+) -> tuple[Provider, ...]:
     match config.failover.strategy:
         case "round-robin":
             from nexomailer_cli.turn import next_turn
 
-            return round_robin(config.providers, next_turn(env))
+            return round_robin(providers, next_turn(env))
         case "weighted":
             from random import SystemRandom
 
-            return weighted(config.providers, SystemRandom())
+            return weighted(providers, SystemRandom())
         case "priority":
-            return by_priority(config.providers)
+            return by_priority(providers)
 
 
 def _patient(transport: Transport, wishes: Wishes, around: Surroundings) -> Transport:
@@ -196,7 +208,7 @@ def _account_of(provider: Provider, wishes: Wishes, wallet: Wallet) -> Account:
 
     return Account(
         name=provider.name,
-        host=config.host,
+        host=config.socket or config.host,
         port=config.effective_port,
         terms=terms,
         limits=limits_for(
@@ -244,7 +256,7 @@ def _wallet(provider: Provider, around: Surroundings) -> Wallet:
 def _terms(provider: Provider, wishes: Wishes, wallet: Wallet, rejected: str = "") -> Terms:
     import time
 
-    from nexomailer_cli.transport.ehlo_name import ehlo_name
+    from nexomailer_cli.transport.own_name import ehlo_name
     from nexomailer_cli.transport.terms import Terms
     from nexomailer_cli.transport.tls import tls_context
 
@@ -255,6 +267,9 @@ def _terms(provider: Provider, wishes: Wishes, wallet: Wallet, rejected: str = "
         port=config.effective_port,
         ip_version=config.ip_version,
         source_address=config.source_address,
+        proxy=wallet.proxy(seconds=left),
+        socket_path=config.socket or "",
+        is_lmtp=config.protocol == "lmtp",
         implicit_tls=config.implicit_tls,
         requires_tls=config.tls_required,
         tls=tls_context(config.tls) if _may_use_tls(config) else None,
@@ -266,4 +281,6 @@ def _terms(provider: Provider, wishes: Wishes, wallet: Wallet, rejected: str = "
 
 
 def _may_use_tls(config: SmtpConfig) -> bool:
+    if config.socket is not None and config.starttls == "auto":
+        return config.implicit_tls  # nobody listens in between, and it has no name to verify
     return config.implicit_tls or config.starttls != "never"

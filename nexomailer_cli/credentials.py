@@ -9,12 +9,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nexomailer_cli.errors import Problem, SecretError
 from nexomailer_cli.smtp.auth import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from nexomailer_cli.config.proxy import Proxy
     from nexomailer_cli.config.secrets import Secret
     from nexomailer_cli.config.settings import Provider
     from nexomailer_cli.config.sign_in import Auth
@@ -76,6 +78,21 @@ class Wallet:
             password, token = self._secrets(auth, seconds, rejected)
         return Credentials(auth.user, password=password, token=token, method=auth.method or "")
 
+    def proxy(self, *, seconds: float) -> Proxy | None:
+        """Return the proxy on the way, None if there is none; raise SecretError."""
+        secret = self._provider.config.proxy
+        if secret is None:
+            return None
+        from nexomailer_cli.config.proxy import read_proxy
+
+        with self._blocking():
+            url = self._resolved(secret, "proxy", seconds)
+        try:
+            return read_proxy(url)
+        except ValueError as error:
+            label = f"proxy of provider {self._provider.name}"
+            raise SecretError(Problem(str(error), key=label)) from None
+
     def _secrets(self, auth: Auth, seconds: float, rejected: str) -> tuple[str, str]:
         if auth.type == "login":
             return self._resolved(auth.password, "password", seconds), ""
@@ -89,7 +106,7 @@ class Wallet:
         from nexomailer_cli.config.secrets import resolve
 
         return resolve(
-            secret.of(self._auth.user),
+            secret.of(self._auth.user) if self._auth else secret,
             env=self._env,
             prompt=self._prompt,
             label=f"{what} of provider {self._provider.name}",

@@ -54,6 +54,7 @@ KEEPERS = {
     "rich": {"cli"},
     "aiosmtplib": {"transport/handshake", "transport/breakage"},
     "aiohappyeyeballs": {"transport/dial"},
+    "python_socks": {"transport/tunnel"},
     "aiosmtpd": {"sandbox"},
     "cryptography": {"sandbox", "probe/certificate_link"},
     "minijinja": {"message/template"},
@@ -76,8 +77,8 @@ UNKNOWN_TO_SMTP = {
 
 HEAVY = (
     *("aiohappyeyeballs", "aiosmtpd", "aiosmtplib", "asyncio", "authlib", "cryptography", "dns"),
-    *("email", "http", "idna", "joserfc", "keyring", "jinja2", "markdown_it", "minijinja", "rich"),
-    *("scramp", "sqlite3", "ssl", "tomllib", "urllib.request"),
+    *("email", "http", "idna", "joserfc", "keyring", "jinja2", "markdown_it", "minijinja"),
+    *("python_socks", "rich", "scramp", "sqlite3", "ssl", "tomllib", "urllib.request"),
 )
 
 MAX_FILE_LINES = 300

@@ -51,6 +51,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "bulk",
         "journal status",
         "journal rows",
+        "sendmail",
         "sandbox",
         "auth login",
         "auth status",

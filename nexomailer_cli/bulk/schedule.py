@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 Strategy = Literal["priority", "round-robin", "weighted"]
 
+# Where a provider stands (`transport.strategy.rank`): a lower rank serves before a higher one.
+Rank = tuple[bool, int]
+FIRST: Rank = (False, 0)
+
 NEVER = float("inf")
 # A provider whose rate lets nothing through for so long is passed over for the next.
 SPILL_SECONDS = 60.0
@@ -33,13 +37,20 @@ class Gate:
 
     __slots__ = (
         *("_breaker", "_is_lasting", "_is_off", "_pace", "_parked_until", "answered"),
-        *("name", "taken", "weight", "windows"),
+        *("name", "rank", "taken", "weight", "windows"),
     )
 
     def __init__(
-        self, name: str, windows: tuple[Window, ...], random: Random, *, weight: int = 1
+        self,
+        name: str,
+        windows: tuple[Window, ...],
+        random: Random,
+        *,
+        weight: int = 1,
+        rank: Rank = FIRST,
     ) -> None:
         self.name = name
+        self.rank = rank
         self.windows = windows
         self.weight = weight
         self.taken = 0
@@ -165,19 +176,23 @@ class LineUp:
             for each in self.gates.values()
             if each.name not in avoided and not each.is_away(now)
         ]
-        match self._strategy:
-            case "priority":
-                return not there or there[0] is gate
-            case "round-robin":
-                return True
-            case "weighted":
-                return not there or _is_due(gate, there)
+        return not there or self._is_its_turn(gate, there)
 
-    def is_hopeless(self, now: float, until: float) -> bool:
-        """Whether no provider will be of use before `until`."""
-        return all(
-            trouble > 0 and now + trouble > until
-            for trouble in (gate.trouble(now) for gate in self.gates.values())
+    def _is_its_turn(self, gate: Gate, there: list[Gate]) -> bool:
+        if self._strategy == "priority":
+            return there[0] is gate
+        best = min(each.rank for each in there)
+        if gate.rank != best:
+            return False
+        equals = [each for each in there if each.rank == best]
+        # With round-robin whoever is free takes the next row, so that all are as busy as they can.
+        return self._strategy == "round-robin" or _is_due(gate, equals)
+
+    def hopeful(self, now: float, until: float) -> frozenset[str]:
+        """Return the names of those that will be of use before `until`."""
+        troubles = {name: gate.trouble(now) for name, gate in self.gates.items()}
+        return frozenset(
+            name for name, trouble in troubles.items() if trouble <= 0 or now + trouble <= until
         )
 
     def usable(self) -> frozenset[str]:

@@ -95,7 +95,8 @@ class Vigil:
             return False
         line_up = self._desk.line_up
         progress = max(self._started, *(gate.answered for gate in line_up.gates.values()))
-        if line_up.is_hopeless(now, progress + self._course.patience):
+        hopeful = line_up.hopeful(now, progress + self._course.patience)
+        if not hopeful or (not self._desk.in_flight and self._queue.is_forsaken(hopeful)):
             self.stop("no provider can be used")
             return False
         try:

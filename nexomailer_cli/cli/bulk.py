@@ -134,6 +134,8 @@ def bulk(
     no_failover: Annotated[
         bool, typer.Option("--no-failover", help="Use the first provider only.")
     ] = False,
+    only_4: Annotated[bool, typer.Option("-4", help="IPv4 only.")] = False,
+    only_6: Annotated[bool, typer.Option("-6", help="IPv6 only.")] = False,
     journal: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Record of the run; default: INPUT.journal."),

@@ -14,6 +14,7 @@ from nexomailer_cli.bulk.state import FAILED, OPEN, State
 from nexomailer_cli.cli import signals
 from nexomailer_cli.cli.bulk_beginning import Beginning
 from nexomailer_cli.cli.bulk_display import view
+from nexomailer_cli.cli.bulk_plan import author_of_run
 from nexomailer_cli.cli.bulk_question import confirm
 from nexomailer_cli.cli.bulk_report import (
     Ending,
@@ -32,6 +33,7 @@ from nexomailer_cli.config.rate import parse_rates
 from nexomailer_cli.core import named
 from nexomailer_cli.errors import NexomailerError
 from nexomailer_cli.printable import printable
+from nexomailer_cli.transport.strategy import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,6 +66,7 @@ class Whole:
         self._plan = plan
         self._written = written
         self._output = everywhere.output
+        self._author: str | None = None  # where it decides about the provider
 
     def perform(self) -> int:
         """Send what is to be sent; return the exit status."""
@@ -85,6 +88,8 @@ class Whole:
         due = sum(counts.get(state, 0) for state in OPEN | self._reopened)
         if not due:
             return self._nothing_to_do(journal)
+        if self._options.provider is None:
+            self._author = author_of_run(self._config, self._written.senders())
         self._ask(journal, counts, due)
         # Not before the answer: rows that are open would be sent by the next run unasked.
         for state in self._reopened:
@@ -116,8 +121,8 @@ class Whole:
     def _ask(self, journal: Journal, counts: Mapping[State, int], due: int) -> None:
         """Show what will happen, and ask."""
         output = self._output
-        providers = self._config.providers
-        names = self._options.provider or ", ".join(each.name for each in providers)
+        named, others = serving(self._config.providers, self._author)
+        names = self._options.provider or ", ".join(each.name for each in (*named, *others))
         done = sum(counts.values()) - due - counts.get(State.SKIPPED, 0)
         output.note(
             f"{counted(due, 'message')} to send through {names}" + (f", {done} done" * bool(done))
@@ -159,6 +164,7 @@ class Whole:
                 journal=journal,
                 write=self._writer(journal.facts),
                 sender=self._written.sender(),
+                author=self._author,
                 view=seen,
                 output=self._output,
             )

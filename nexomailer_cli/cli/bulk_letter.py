@@ -63,6 +63,11 @@ class Writing:
             self._sender = self._letter.sender(next(iter(self.rows))).spec
         return self._sender
 
+    def senders(self) -> Iterator[str]:
+        """Yield the addresses that the rows' messages are from."""
+        for row in self.rows:
+            yield self._letter.sender(row).spec
+
     def examination(self) -> Examination:
         """Return a pass over all rows."""
         options = self._options

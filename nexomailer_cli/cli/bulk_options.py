@@ -50,6 +50,8 @@ class BulkOptions(Struct, frozen=True, kw_only=True):
     retry_for: str | None = None
     provider: str | None = None
     no_failover: bool = False
+    only_4: bool = False
+    only_6: bool = False
     journal: str | None = None
     durable: bool = False
     accept_changes: bool = False

@@ -9,6 +9,7 @@ import msgspec
 
 from nexomailer_cli.cli import signals
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error
+from nexomailer_cli.cli.ip_version import by_ip_version, ip_version_of
 from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.config.settings import Config, Defaults
 from nexomailer_cli.errors import MessageError, NexomailerError
@@ -71,6 +72,8 @@ def _perform(options: BulkOptions, everywhere: Globals) -> int:
 
     require_sense(options)
     config = _configuration(options, everywhere)
+    ip_version = ip_version_of(only_4=options.only_4, only_6=options.only_6)
+    config = by_ip_version(config, ip_version) if config else None
     defaults = config.standing if config else Defaults()
     plan = plan_of(options, defaults)
     with open_rows(

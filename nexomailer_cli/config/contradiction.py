@@ -1,4 +1,4 @@
-"""What a contradiction is, for those who look for them."""
+"""One thing that is wrong between values, as `contradictions` and its like find it."""
 
 from __future__ import annotations
 

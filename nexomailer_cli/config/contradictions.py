@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from nexomailer_cli.config import sign_in_rules
+from nexomailer_cli.config import routes, sign_in_rules
 from nexomailer_cli.config.contradiction import Contradiction
 from nexomailer_cli.config.rate import parse_rates
 from nexomailer_cli.config.settings import (
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 STARTTLS_PORTS = (25, 587, 2525, 2587)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_NOT_IN_A_HOST = re.compile(r"[\x00-\x20\x7f/@?#\[\]\\]")
-_HOST_AND_PORT = re.compile(r"([^:]+):([0-9]+)")
 # As in `smtp.command`, which refuses anything else.
 _EHLO_NAME = re.compile(r"[0-9A-Za-z._-]+|\[[0-9A-Za-z.:]+\]")
+# An address, or a pattern with stars for one; alone, the star is everybody.
+_SENDER_PATTERN = re.compile(r"\*|[^\s@<>,]+@[^\s@<>,]+")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
 
 
@@ -87,45 +87,6 @@ def _plaintext(config: SmtpConfig) -> Iterator[Contradiction]:
         yield Contradiction(message, ("tls", "reject_unauthorized"), keys)
 
 
-def _host(config: SmtpConfig) -> Iterator[Contradiction]:
-    both = _HOST_AND_PORT.fullmatch(config.host)
-    if both:
-        message = f'write the port on its own: host = "{printable(both[1])}", port = {both[2][:5]}'
-    elif _NOT_IN_A_HOST.search(config.host):
-        message = "is no host name: write it, or an IP address, without scheme, brackets or path"
-    else:
-        return
-    yield Contradiction(message, ("host",), ("host",))
-
-
-def _families(config: SmtpConfig) -> Iterator[Contradiction]:
-    """Yield what keeps an address of one version of IP from reaching one of the other."""
-    source = _version(config.source_address)
-    if config.source_address is not None and source is None:
-        message = "is no IP address: write one of this machine's, such as 192.0.2.7"
-        yield Contradiction(message, ("source_address",), ("source_address",))
-    host = _version(config.host)
-    if host and config.ip_version and host != config.ip_version:
-        message = f"{printable(config.host)} is an address of IP version {host}: remove ip_version"
-        yield Contradiction(message, ("ip_version",), ("host", "ip_version"))
-    wanted, key = (config.ip_version, "ip_version") if config.ip_version else (host, "host")
-    if source and wanted and source != wanted:
-        message = f"is an address of IP version {source}, and {key} one of version {wanted}"
-        yield Contradiction(message, ("source_address",), ("source_address", key))
-
-
-def _version(address: str | None) -> int | None:
-    """Return the version of IP that an address belongs to, None if it is no address."""
-    if not address:
-        return None
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(address).version
-    except ValueError:
-        return None
-
-
 def _ehlo_name(config: SmtpConfig) -> Iterator[Contradiction]:
     if config.name is not None and not _EHLO_NAME.fullmatch(config.name):
         message = "is no EHLO name: write a host name, or an IP address in brackets"
@@ -148,6 +109,10 @@ def _provider(provider: Provider) -> Iterator[Contradiction]:
     if header and not _FIELD_NAME.fullmatch(header):
         keys = ("deduplication_header",)
         yield Contradiction("is no name for a header field (RFC 5322 section 3.6.8)", keys, keys)
+    for index, pattern in enumerate(provider.from_addresses):
+        if not _SENDER_PATTERN.fullmatch(pattern):
+            message = "is no sender: write an address, *@shop.example, *@*.shop.example or *"
+            yield Contradiction(message, ("from_addresses", index), ())
 
 
 def _addresses(block: Defaults | Provider) -> Iterator[Contradiction]:
@@ -193,7 +158,7 @@ _RULES: dict[type, tuple[Callable[[Any], Iterator[Contradiction]], ...]] = {
     Tls: (_tls,),
     Auth: (sign_in_rules.sign_in, sign_in_rules.method),
     SmtpConfig: (
-        *(_ports, _plaintext, _host, _families, _ehlo_name, _rate),
+        *(_ports, _plaintext, *routes.RULES, _ehlo_name, _rate),
         *(sign_in_rules.token_server, sign_in_rules.certificate),
     ),
     Provider: (_provider, _addresses, _headers),

@@ -117,10 +117,13 @@ def all_secrets(config: Config) -> Iterator[tuple[Provider, str, Secret]]:
     """Yield every secret with its provider and what it is, such as a password."""
     for provider in config.providers:
         auth = provider.config.auth
-        for name in auth.__struct_fields__ if auth else ():
-            secret = getattr(auth, name)
+        for key in keys_of(type(auth)) if auth else ():
+            secret = getattr(auth, key.attribute)
             if isinstance(secret, Secret):
-                yield provider, name.replace("_", " "), secret
+                yield provider, key.attribute.replace("_", " "), secret
+        proxy = provider.config.proxy
+        if proxy and (proxy.kind != "text" or "@" in proxy.parts[0]):
+            yield provider, "proxy", proxy
 
 
 def _usual_places(env: Mapping[str, str]) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from nexomailer_cli.config.contradictions import contradictions
 from nexomailer_cli.config.keys import Key, keys_of, stand_in, stand_in_for
 from nexomailer_cli.config.password_variable import mistakable, with_variable
-from nexomailer_cli.config.settings import Config, Provider
+from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
 from nexomailer_cli.config.value import Source, read_text, read_value
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class _Scope(Struct, frozen=True):
     names: dict[str, str]
     given: set[str] = set()
     wrong: set[str] = set()
+
+
+def _label(config: SmtpConfig) -> str:
+    return config.socket or config.host
 
 
 class Reader(Struct):
@@ -67,12 +71,24 @@ class Reader(Struct):
         scope = self._scope(block, table, path)
         values = {key.attribute: self._entry(key, table, scope) for key in keys_of(block)}
         if block is Provider:
-            values["name"] = values["name"] or values["config"].host
+            values["name"] = values["name"] or _label(values["config"])
+        if block is SmtpConfig:
+            self._fill_host(values, scope)
         finished = block(**values)
         for found in contradictions(finished):
             if scope.wrong.isdisjoint(found.between):
                 self._say(self._spelt(path, found.where), found.message)
         return finished
+
+    def _fill_host(self, values: dict[str, Any], scope: _Scope) -> None:
+        """Let a server behind a Unix socket be this machine; otherwise a host has to be named."""
+        if values["host"] or "host" in scope.given | scope.wrong:
+            return
+        if values["socket"] is None and "socket" not in scope.wrong:
+            self._say((*scope.path, "host"), "is missing")
+            scope.wrong.add("host")
+        else:
+            values["host"] = "localhost"
 
     def _with_preset(self, table: Table, path: KeyPath) -> Table:
         if "preset" not in table:
@@ -156,15 +172,18 @@ class Reader(Struct):
             if self._is(dict, value, path):
                 return self._block(key.block, value, path)
             return stand_in(key)
-        if key.element:
-            return self._list(key.element, value, path)
-        if get_origin(key.kind) is dict:
-            return self._texts(value, path)
+        if get_origin(key.kind) in (tuple, dict):
+            return self._several(key, value, path)
         try:
             return read_value(key, value, self.source)
         except ValueError as error:
             self._say(path, str(error))
             return stand_in(key)
+
+    def _several(self, key: Key, value: Any, path: KeyPath) -> Any:
+        if key.element:
+            return self._list(key.element, value, path)
+        return self._text_list(value, path) if key.is_list_of_texts else self._texts(value, path)
 
     def _list(self, block: type[msgspec.Struct], value: Any, path: KeyPath) -> tuple[Any, ...]:
         if isinstance(value, dict):
@@ -190,6 +209,17 @@ class Reader(Struct):
             except ValueError as error:
                 self._say((*path, name), str(error))
         return texts
+
+    def _text_list(self, value: Any, path: KeyPath) -> tuple[str, ...]:
+        texts: list[str] = []
+        if not self._is(list, value, path):
+            return ()
+        for number, text in enumerate(value):
+            try:
+                texts.append(read_text(text, self.source))
+            except ValueError as error:
+                self._say((*path, number), str(error))
+        return tuple(texts)
 
     def _is(self, wanted: type[dict[str, Any] | list[Any]], value: Any, path: KeyPath) -> bool:
         if isinstance(value, wanted):

@@ -14,7 +14,7 @@ import msgspec
 from nexomailer_cli.config.duration import PATTERN, format_duration
 from nexomailer_cli.config.keys import BLOCKS, Key, keys_of
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
+from nexomailer_cli.config.settings import Config, Provider
 
 if TYPE_CHECKING:
     Schema = dict[str, Any]
@@ -71,10 +71,10 @@ def _needed(block: type[msgspec.Struct]) -> Schema:
         return {"required": ["providers"]}
     if block is not Provider:
         return {}
-    server = [key.name for key in keys_of(SmtpConfig) if key.is_required]
+    server = [{"required": [key]} for key in ("host", "socket")]
     return {
         "if": {"not": {"required": ["preset"]}},
-        "then": {"required": ["config"], "properties": {"config": {"required": server}}},
+        "then": {"required": ["config"], "properties": {"config": {"anyOf": server}}},
     }
 
 

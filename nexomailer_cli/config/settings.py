@@ -12,11 +12,13 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field, structs
 
 from nexomailer_cli.config.loopback import is_loopback
+from nexomailer_cli.config.secrets import Secret
 from nexomailer_cli.config.sign_in import Auth, Text
 
 IMPLICIT_TLS_PORTS = (465, 2465)  # RFC 8314 section 7.3, and the alternative of SES and Resend
 SUBMISSION_PORT = 587  # RFC 6409 section 3.1
 SUBMISSIONS_PORT = 465  # RFC 8314 section 7.3
+LMTP_PORT = 24  # IANA: any private mail system; RFC 2033 section 5 has none, and forbids 25
 
 # A year: longer is a slip of the unit, and event loops dislike it.
 LONGEST_SECONDS = 31_536_000
@@ -63,7 +65,9 @@ class Tls(Struct, frozen=True, kw_only=True):
 class SmtpConfig(Struct, frozen=True, kw_only=True):
     """One SMTP server: how to reach it and how to behave there."""
 
-    host: Annotated[str, Meta(min_length=1, description="Server name or IP address.")]
+    host: Annotated[
+        str, Meta(min_length=1, description="Server name or IP address.", extra={"filled": True})
+    ]
     port: Annotated[
         Port | None,
         Meta(description="TCP port; default: 465 if secure is true, else 587."),
@@ -104,6 +108,18 @@ class SmtpConfig(Struct, frozen=True, kw_only=True):
     idle_timeout: Annotated[
         Duration, Meta(description="How long an open connection waits for its next message.")
     ] = 30.0
+    protocol: Annotated[
+        Literal["smtp", "lmtp"],
+        Meta(description="smtp, or lmtp as mailbox servers such as Dovecot speak (RFC 2033)."),
+    ] = "smtp"
+    socket: Annotated[
+        Text | None,
+        Meta(description="Path of a Unix socket to connect to, instead of host and port."),
+    ] = None
+    proxy: Annotated[
+        Secret | None,
+        Meta(description="Proxy to go through: socks5, socks5h or http://user:password@host:port."),
+    ] = None
     joined: Annotated[
         Literal["auto", "never"],
         Meta(description="auto or never: a message's end and the next envelope in one write."),
@@ -133,15 +149,22 @@ class SmtpConfig(Struct, frozen=True, kw_only=True):
 
     @property
     def effective_port(self) -> int:
-        """The port to connect to."""
+        """The port to connect to; 0 where it is a Unix socket."""
+        if self.socket is not None:
+            return 0
         if self.port is not None:
             return self.port
+        if self.protocol == "lmtp":
+            return LMTP_PORT
         return SUBMISSIONS_PORT if self.secure else SUBMISSION_PORT
 
     @property
     def is_loopback(self) -> bool:
         """Whether nothing leaves this machine on the way to the host."""
-        return is_loopback(self.host)
+        if self.socket is not None:
+            return True
+        # A proxy's loopback is another machine's.
+        return self.proxy is None and is_loopback(self.host)
 
     @property
     def has_credentials(self) -> bool:
@@ -181,6 +204,10 @@ class Provider(Struct, frozen=True, kw_only=True):
     weight: Annotated[
         int, Meta(ge=0, description='Share of the mail with strategy = "weighted".')
     ] = 1
+    from_addresses: Annotated[
+        tuple[str, ...],
+        Meta(description="Senders it is for, such as *@shop.example; default: all of them."),
+    ] = ()
     preset: Annotated[
         str | None,
         Meta(description="Known service that supplies host, port and security, e.g. gmail."),

@@ -59,7 +59,7 @@ def grant_of(provider: Provider) -> Grant:
     kind = _kind(auth)
     return Grant(
         provider=provider.name,
-        host=provider.config.host.lower(),
+        host=(provider.config.socket or provider.config.host).lower(),
         kind=kind,
         user=auth.user,
         service=service.name if service else "",

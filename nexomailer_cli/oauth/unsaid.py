@@ -26,6 +26,8 @@ def _patterns(secret: str) -> Iterator[str]:
     yield re.escape(secret)
     if _RUNS.search(secret):
         yield "".join(_piece(piece) for piece in _RUNS.split(secret))
+    else:  # of signs only, which match too much where each may be anything
+        yield "".join(map(_sign, secret))
     yield from map(re.escape, _in_base64(secret))
 
 
@@ -33,6 +35,12 @@ def _piece(piece: str) -> str:
     if not piece or _RUNS.fullmatch(piece):
         return piece
     return f"{_CHANGED}{{0,{MOST_BYTES * len(piece)}}}"
+
+
+def _sign(sign: str) -> str:
+    from urllib.parse import quote
+
+    return f"(?i:{re.escape(sign)}|{quote(sign, safe='')})"
 
 
 def _in_base64(secret: str) -> Iterator[str]:

@@ -52,7 +52,7 @@ def look_around(exam: Examination) -> None:
     """Look at the neighbouring ports, all at once, and note what is there."""
     known = {each.port for each in exam.alternatives} | {exam.terms.port}
     ports = [port for port in _neighbours(exam.terms.host) if port not in known]
-    if not exam.wishes.alternatives or not ports:
+    if not exam.wishes.alternatives or not ports or not exam.terms.is_direct:
         return
     import threading  # nothing else in a healthy examination needs it
 
@@ -99,6 +99,8 @@ def everything_is_silent(exam: Examination) -> bool:
 
 
 def _take(exam: Examination, alternative: Alternative) -> None:
+    if not exam.terms.is_direct:
+        return
     exam.alternatives.append(alternative)
     if exam.recommended is None and alternative.certificate:
         exam.recommended = Recommended(port=alternative.port, security=alternative.security)
@@ -107,6 +109,8 @@ def _take(exam: Examination, alternative: Alternative) -> None:
 def _examined(exam: Examination, port: int, security: Security) -> Alternative:
     seconds = min(exam.seconds, SECONDS)
     terms = structs.replace(exam.terms, port=port)
+    if not terms.is_direct:  # what is behind a proxy or a socket is met there, and only once
+        return Alternative(port=port, security=security, result="failed", speaks=None)
     addresses = exam.resolved.addresses
     if exam.race.winner:
         addresses = tuple(each for each in addresses if each.text == exam.race.winner)

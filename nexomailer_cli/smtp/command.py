@@ -56,6 +56,11 @@ def ehlo(name: str) -> bytes:
     return _line("EHLO", name)
 
 
+def lhlo(name: str) -> bytes:
+    """Return LHLO (RFC 2033 section 4.1), likewise."""
+    return ehlo(name).replace(b"EHLO", b"LHLO", 1)
+
+
 def mail(sender: str, parameters: Iterable[str] = ()) -> bytes:
     """Return MAIL; an empty `sender` is the null reverse-path."""
     return _line(_mail_from(sender), *map(_parameter, parameters))

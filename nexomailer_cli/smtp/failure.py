@@ -192,6 +192,11 @@ _PASSING = frozenset(
         "EPIPE",
         "ETIMEDOUT",
         "EAI_AGAIN",
+        "proxy-unreachable",
+        "proxy-no-way",
+        "proxy-lost",
+        "socket-missing",
+        "socket-refused",
         "oauth-unavailable",
     }
 )

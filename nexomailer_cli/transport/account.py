@@ -45,8 +45,8 @@ class Account(Struct, frozen=True, kw_only=True):
     limits: Limits
     rules: Callable[[], Iterable[Rule]] = tuple
     is_renewed: bool = False
-    other_terms: Callable[[str], Terms] | None = None
     rewrite: Callable[[Mail], Mail] | None = None
+    other_terms: Callable[[str], Terms] | None = None
 
     def usable_terms(self, rejected: str = "") -> Terms:
         """Return the terms; raise TransportError where a secret or a file cannot be had."""

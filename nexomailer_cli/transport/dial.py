@@ -41,6 +41,15 @@ async def dial(
         raise unconnected(host, port, error, source) from error
 
 
+async def resolved(host: str, port: int, family: socket.AddressFamily) -> tuple[str, ...]:
+    """Return the addresses of a host; raise TransportError with the resolver's reason."""
+    try:
+        addresses = await _resolve(host, port, family)
+    except (socket.gaierror, UnicodeError) as error:
+        raise unresolved(host, error) from error
+    return tuple(dict.fromkeys(each[4][0] for each in addresses))
+
+
 async def _resolve(host: str, port: int, family: socket.AddressFamily) -> Sequence[Any]:
     # An address needs no resolver, nor the thread that it runs in.
     for known in (socket.AF_INET, socket.AF_INET6):

@@ -182,6 +182,7 @@ def test_defaults_and_presets_are_filled_in(capfd: pytest.CaptureFixture[str]) -
         "max_connections": 5,
         "max_messages": 5000,
         "idle_timeout": "30s",
+        "protocol": "smtp",
         "joined": "auto",
         "connection_timeout": "30s",
         "auth": {"type": "login", "user": "apikey", "pass": "***"},

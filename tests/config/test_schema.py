@@ -18,6 +18,7 @@ from nexomailer_cli.config.keys import BLOCKS, keys_of
 from nexomailer_cli.config.reader import Reader
 from nexomailer_cli.config.schema import SECRETS, config_schema
 from nexomailer_cli.config.secret_value import _READERS as WAYS
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.config.value import Source
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,9 @@ SCHEMA: dict[str, Any] = msgspec.json.decode(config_schema())
 VALIDATOR = Draft202012Validator(SCHEMA)
 
 Path_ = tuple[Any, ...]
+TOKEN_KEYS = [
+    name for name in Auth.__struct_fields__ if name not in ("type", "user", "password", "method")
+]
 
 
 def complaints(table: dict[str, Any]) -> list[str]:
@@ -43,8 +47,29 @@ def everything() -> dict[str, Any]:
     """The example with every key that has none of its own, but for files, which must exist."""
     text = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE, flags=re.MULTILINE)
     text = re.sub(r"(\w+_file) = .*", r'\1 = "README.md"', text)
-    text = re.sub(r"^access_token = .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(rf"^({'|'.join(TOKEN_KEYS)}|socket) = .*\n", "", text, flags=re.MULTILINE)
     return tomllib.loads(text)
+
+
+def with_tokens() -> dict[str, Any]:
+    """One provider with a token server of its own."""
+    url = "https://login.example.com/"
+    keys = (key for key in TOKEN_KEYS if key.endswith("_url"))
+    auth = {
+        "type": "oauth2",
+        "user": "me",
+        "method": "xoauth2",
+        "service": "google",
+        "client_id": "mailer",
+        "client_secret": {"env": "X"},
+        "refresh_token": {"env": "X"},
+        "tenant": "t",
+        "grant": "refresh_token",
+        "scope": "mail",
+        "token_store": "file",
+        **{key: url + key for key in keys},
+    }
+    return {"providers": [{"name": "a", "config": {"host": "a.example", "auth": auth}}]}
 
 
 def test_the_schema_is_one() -> None:
@@ -53,10 +78,9 @@ def test_the_schema_is_one() -> None:
 
 def test_the_example_is_accepted_with_and_without_what_is_behind_a_hash() -> None:
     assert refused(tomllib.loads(EXAMPLE)) == []
-    # Each key is right by itself; a schema cannot say which of them do not go together.
-    needs_type = 'is used only with type = "oauth2": add that, or remove it'
-    assert set(complaints(everything())) == {needs_type}
-    assert refused(everything()) == []
+    for table in (everything(), with_tokens()):
+        assert complaints(table) == []
+        assert refused(table) == []
 
 
 @pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
@@ -108,14 +132,18 @@ VALUES: tuple[object, ...] = (
 BEYOND = re.compile(
     r"did you mean|preset|is missing|no file|go with|would go|speaks|control|is no |not used"
     r"|is used only|needs|understood|is written|IP version|another provider|\$\{|no provider"
-    r"|cannot look|every weight|its value|is not an address|is empty"
+    r"|cannot look|every weight|its value|is not an address|is empty|is not scheme"
 )
 
 
-@pytest.mark.parametrize("path", list(paths(everything())), ids=str)
-def test_schema_and_reader_are_of_one_mind(path: Path_) -> None:
+@pytest.mark.parametrize(
+    ("base", "path"),
+    [(base, path) for base in (everything(), with_tokens()) for path in paths(base)],
+    ids=str,
+)
+def test_schema_and_reader_are_of_one_mind(base: dict[str, Any], path: Path_) -> None:
     for value in VALUES:
-        table = changed(everything(), path, value)
+        table = changed(base, path, value)
         said, wrong = complaints(table), refused(table)
         assert not wrong or said, (path, value, wrong)
         assert wrong or not [each for each in said if not BEYOND.search(each)], (path, value, said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 
 # RFC 1123 section 2.1, with a last label that no IPv4 address has.
 _FULL_NAME = re.compile(r"(?:[0-9a-z](?:[0-9a-z-]{0,61}[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
@@ -27,3 +28,11 @@ def _is_full_name(name: str) -> bool:
     return _FULL_NAME.fullmatch(name) is not None and not (
         {"localhost", "localdomain"} & set(name.split("."))
     )
+
+
+def own_literal(sock: socket.socket) -> str:
+    """Return the address literal of RFC 5321 section 4.1.3 for our end of `sock`."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return "[127.0.0.1]"  # a Unix socket has no other
+    address = sock.getsockname()[0].partition("%")[0]
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
