@@ -123,10 +123,9 @@ def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Prov
 
 def named(config: Config, name: str) -> Provider:
     """Return the provider of that name; raise UsageError if there is none."""
-    ordered = by_priority(config.providers)
-    found = next((each for each in ordered if each.name == name), None)
+    found = next((each for each in config.providers if each.name == name), None)
     if found is None:
-        names = ", ".join(each.name for each in ordered)
+        names = ", ".join(each.name for each in by_priority(config.providers))
         raise UsageError(f"there is no provider “{name}”", hint=f"Known: {names}.")
     return found
 

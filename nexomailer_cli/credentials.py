@@ -101,7 +101,7 @@ class Wallet:
         return "", self.tokens.access_token(seconds=seconds, rejected=rejected)
 
     def _resolved(self, secret: Secret | None, what: str, seconds: float = float("inf")) -> str:
-        if secret is None or self._auth is None:
+        if secret is None:
             return ""
         from nexomailer_cli.config.secrets import resolve
 

@@ -115,6 +115,9 @@ def no_config() -> ConfigError:
 
 def all_secrets(config: Config) -> Iterator[tuple[Provider, str, Secret]]:
     """Yield every secret with its provider and what it is, such as a password."""
+    from nexomailer_cli.config.keys import keys_of
+    from nexomailer_cli.config.secrets import Secret
+
     for provider in config.providers:
         auth = provider.config.auth
         for key in keys_of(type(auth)) if auth else ():
