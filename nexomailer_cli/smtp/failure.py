@@ -195,6 +195,7 @@ _PASSING = frozenset(
         "proxy-unreachable",
         "proxy-no-way",
         "proxy-lost",
+        "proxy-silent",
         "socket-missing",
         "socket-refused",
         "oauth-unavailable",

@@ -272,7 +272,16 @@ class Handshake:
                 raise TransportError(
                     "the deadline has passed", phase=self.phase, reason="deadline"
                 ) from error
-            raise broken(error, self.phase) from error
+            raise self._broken(error) from error
+
+    def _broken(self, error: Exception) -> TransportError:
+        caught = broken(error, self.phase)
+        proxy = self._terms.proxy
+        if proxy is None or (self.phase, caught.reason) != (Phase.CONNECT, "timeout"):
+            return caught
+        from nexomailer_cli.transport.tunnel import silent
+
+        return silent(proxy)
 
     def _said(self, speaker: str, text: str) -> None:
         self._observer(Said(speaker, text))

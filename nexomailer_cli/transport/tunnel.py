@@ -64,7 +64,7 @@ def tunnel_blocking(
     try:
         asyncio.run(within())
     except TimeoutError as error:
-        raise _silent(proxy) from error
+        raise silent(proxy) from error
     sock.setblocking(True)
 
 
@@ -166,8 +166,9 @@ def _lost(proxy: Proxy, error: OSError) -> TransportError:
     return _failed(message, "proxy-lost")
 
 
-def _silent(proxy: Proxy) -> TransportError:
-    return _failed(f"no answer from the proxy {proxy.place} within the time-out", "timeout")
+def silent(proxy: Proxy) -> TransportError:
+    """Return the error for a proxy that has not led to the server in time."""
+    return _failed(f"no answer from the proxy {proxy.place} within the time-out", "proxy-silent")
 
 
 def _failed(message: str, reason: str) -> TransportError:

@@ -107,6 +107,13 @@ def test_a_wrong_password_for_the_proxy(examine: Examiner) -> None:
     examined.failed("proxy.sign_in", 77)
 
 
+def test_a_proxy_that_says_nothing_is_not_taken_for_the_server(examine: Examiner) -> None:
+    with closed_port() as port, beside(proxying(http())) as proxy:
+        configured(examine, host="mail.lab.example", port=port, proxy=proxy.place("socks5h"))
+        examined = examine("main", timeout="0.5")
+    examined.failed("proxy.silent", 75)
+
+
 def test_of_several_addresses_the_one_that_the_proxy_reaches(
     examine: Examiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,7 +105,7 @@ async def test_a_host_is_written_as_http_has_it(host: str, unused_tcp_port: int)
         ("socks5h", socks5(reply=77), "proxy-not-one", False),
         ("socks5h", socks5(method=b"\xff"), "proxy-sign-in", False),
         ("socks5h", socks5(method=b"\x09"), "proxy-not-one", False),
-        ("socks5h", http(), "timeout", True),
+        ("socks5h", http(), "proxy-silent", True),
         ("http", http("403 Forbidden"), "proxy-refused", False),
         ("http", http("407 Sign in"), "proxy-sign-in", False),
         ("http", http("401 Unauthorized"), "proxy-sign-in", False),
@@ -125,7 +125,7 @@ async def test_why_a_proxy_is_of_no_use(
     async with proxying(serve, NAMES) as proxy:
         way = through(proxy.place(scheme), unused_tcp_port)
         with pytest.raises(TransportError) as caught:
-            limits = HASTY if reason == "timeout" else PROMPT
+            limits = HASTY if reason == "proxy-silent" else PROMPT
             await Handshake(way, limits).open()
     assert caught.value.reason == reason
     assert classify_breakage(Phase.CONNECT, reason).is_transient is is_transient
@@ -235,7 +235,7 @@ def test_a_blocking_socket_waits_no_longer_than_it_shall() -> None:
         pytest.raises(TransportError) as caught,
     ):
         tunnel_blocking(sock, read_proxy(proxy.place("http")), "mail.test", 25, 0.05)
-    assert caught.value.reason == "timeout"
+    assert caught.value.reason == "proxy-silent"
 
 
 # --- Unix sockets ------------------------------------------------------------------------------
