@@ -18,6 +18,7 @@ The map of the house; imports point down only, and `tests/test_architecture.py` 
     turn.py      whose turn it is with round-robin, across runs
     idn.py       domains in other scripts, as DNS and TLS have them
     printable.py outside text made harmless
+    whole_file.py files for their owner only: written whole, read whole
     errors.py    the exception tree
 
 What happens to a mail: `cli.send` makes a `Draft` from options; `message.compose` makes a

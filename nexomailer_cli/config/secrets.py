@@ -18,6 +18,7 @@ from msgspec import Struct
 from nexomailer_cli.config.variables import VariableError, escape, expand
 from nexomailer_cli.errors import Problem, SecretError
 from nexomailer_cli.printable import printable
+from nexomailer_cli.whole_file import read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -147,7 +148,7 @@ def _ask(prompt: Callable[[str], str] | None, label: str) -> str:
 def _file(path: Path, label: str, warn: Warn) -> str:
     try:
         path = path.expanduser()
-        content, mode = _read_regular(path)
+        content, mode = read_whole(path, limit=MAX_SECRET_BYTES)
     except (OSError, RuntimeError, ValueError) as error:  # no home; a NUL in the path
         reason = getattr(error, "strerror", None) or error
         _fail(label, f"cannot read {printable(str(path))}: {printable(str(reason))}")
@@ -155,21 +156,6 @@ def _file(path: Path, label: str, warn: Warn) -> str:
         shown = printable(str(path))
         warn(f"{label}: others can read {shown}: chmod 600 it (mode {mode:04o})")
     return _one_newline_less(_decoded(content, label))
-
-
-def _read_regular(path: Path) -> tuple[bytes, int]:
-    # Without O_NONBLOCK, opening a FIFO that nobody writes to waits for ever.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise OSError(0, "it is not a regular file")
-        content = os.read(descriptor, MAX_SECRET_BYTES + 1)
-    finally:
-        os.close(descriptor)
-    if len(content) > MAX_SECRET_BYTES:
-        raise OSError(0, "it is too large for a secret")
-    return content, stat.S_IMODE(mode)
 
 
 def _is_too_open(path: Path, mode: int) -> bool:

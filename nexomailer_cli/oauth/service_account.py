@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ from msgspec import Struct
 
 from nexomailer_cli.errors import Problem, SecretError
 from nexomailer_cli.printable import printable
+from nexomailer_cli.whole_file import read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,9 +64,7 @@ def read_service_account(grant: Grant, warn: Callable[[str], None]) -> ServiceAc
     path = Path(grant.service_account_file)
     shown = printable(str(path))
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            content = file.read(MAX_BYTES)
+        content, mode = read_whole(path, limit=MAX_BYTES)
     except OSError as error:
         raise _unusable(grant, f"cannot read {shown}: {error.strerror}") from error
     if mode & 0o077:

@@ -7,8 +7,6 @@ writes holds the lock.
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -16,6 +14,7 @@ import msgspec
 from nexomailer_cli.oauth.lock import locked
 from nexomailer_cli.oauth.token import Token
 from nexomailer_cli.printable import printable
+from nexomailer_cli.whole_file import read_whole, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +68,8 @@ class FileStore:
     def read(self) -> Token | None:
         """Return the token in the file."""
         try:
-            content, mode = _content(self._path)
+            # Whoever could put a link there would have us send a token of his choice.
+            content, mode = read_whole(self._path, limit=MAX_BYTES, follows_links=False)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -84,16 +84,7 @@ class FileStore:
 
     def write(self, token: Token) -> None:
         """Replace the file."""
-        beside = self._path.with_suffix(".new")
-        # What a process that died has left there may be somebody's who can read it.
-        beside.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        with os.fdopen(os.open(beside, flags, 0o600), "wb") as file:
-            file.write(encoded(token))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
-        _sync(self._path.parent)
+        write_whole(self._path, encoded(token), replaces=True)
 
     def delete(self) -> None:
         """Remove the file."""
@@ -132,23 +123,3 @@ def decoded(content: bytes | str) -> Token | None:
         return msgspec.json.decode(content, type=Token)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None  # not even as a cause: it may quote
-
-
-def _content(path: Path) -> tuple[bytes, int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise OSError(0, "it is not a regular file")
-        return os.read(descriptor, MAX_BYTES), stat.S_IMODE(mode)
-    finally:
-        os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    # A rotated refresh token that a power cut takes away is gone: the old one is used up.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

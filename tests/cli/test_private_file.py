@@ -52,6 +52,12 @@ def test_a_name_that_is_none_is_said(tmp_path: Path) -> None:
         write_private(tmp_path / "a\0b", "text")
 
 
+def test_what_is_no_text_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        write_private(tmp_path / "file", "\udcff")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("replaces", [False, True])
 def test_half_a_file_is_none(tmp_path: Path, replaces: bool) -> None:
     program = (

@@ -148,7 +148,7 @@ def test_one_newline_at_the_end_of_a_file_is_not_part_of_the_secret(
         ("hunter2\nmore\n", "more than one line"),
         (b"hunter2\0", "or a NUL"),
         (b"hunter2\xff", "is not UTF-8 text"),
-        ("x" * (MAX_SECRET_BYTES + 1), "it is too large for a secret"),
+        ("x" * (MAX_SECRET_BYTES + 1), "it is too large"),
     ],
 )
 def test_a_file_without_a_usable_secret_is_refused(

@@ -30,7 +30,7 @@ def test_a_process_that_died_while_writing_has_changed_nothing(
     store: FileStore, tmp_path: Path
 ) -> None:
     store.write(TOKEN)
-    left = tmp_path / "key.new"
+    left = tmp_path / f".key.json.{os.getpid()}"
     left.write_text("{")
     left.chmod(0o666)
     assert store.read() == TOKEN
