@@ -73,7 +73,10 @@ class Terminal:
         prompt = terminal_prompt()
         if prompt is None:
             raise UsageError("there is no terminal to ask for the password on")
-        try:
-            return prompt(f"{question} (nobody sees what you type): ")
-        except EOFError:
-            raise NoAnswerError(NOTHING_WRITTEN) from None
+        while True:
+            try:
+                return prompt(f"{question} (nobody sees what you type): ")
+            except EOFError:
+                raise NoAnswerError(NOTHING_WRITTEN) from None
+            except UnicodeDecodeError:
+                self.say("That was not UTF-8 text: the terminal has another encoding.")

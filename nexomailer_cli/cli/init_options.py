@@ -14,8 +14,11 @@ from nexomailer_cli.config.file import CONFIG_VARIABLE, HERE, users_config
 from nexomailer_cli.config.preset_filling import with_preset
 from nexomailer_cli.config.presets import find_preset, preset_of_domain, preset_of_host
 from nexomailer_cli.config.secret_value import read_secret
-from nexomailer_cli.errors import InputError, UsageError
+from nexomailer_cli.config.settings import Tls
+from nexomailer_cli.errors import ConfigError, InputError, UsageError
 from nexomailer_cli.printable import printable
+from nexomailer_cli.transport.tls import tls_context
+from nexomailer_cli.whole_file import read_whole
 
 SECURITIES: dict[str, dict[str, Any]] = {
     "auto": {},
@@ -23,6 +26,7 @@ SECURITIES: dict[str, dict[str, Any]] = {
     "starttls": {"starttls": "required"},
     "none": {"starttls": "never"},
 }
+MAX_AUTHORITY_BYTES = 4 * 1024 * 1024  # a system's whole bundle is a tenth of it
 _PLAIN = "password"  # what a secret is called where a service has no word of its own
 WAYS = "env:VARIABLE, file:PATH, command:'pass show smtp', keyring:SERVICE or prompt"
 
@@ -80,7 +84,7 @@ def answers_of(options: InitOptions) -> Answers:
         preset=preset,
         user=user,
         secret=secret,
-        ca_file=readable(options.ca_file) if options.ca_file else "",
+        ca_file=authority_file(options.ca_file) if options.ca_file else "",
         **server,
     )
 
@@ -150,17 +154,25 @@ def _taken(tag: str, value: str) -> str | list[str]:
     return os.path.abspath(value) if is_relative else value  # noqa: PTH100
 
 
-def readable(path: str) -> str:
-    """Return the absolute path of a file that can be read; raise InputError."""
+def authority_file(path: str) -> str:
+    """Return the absolute path of a PEM file of certificates; raise InputError."""
     try:
-        found = Path(path).expanduser()
-        with found.open("rb"):
-            return str(found.absolute())
+        found = Path(path).expanduser().absolute()
+        read_whole(found, limit=MAX_AUTHORITY_BYTES)
     except (OSError, RuntimeError, ValueError) as error:  # no home, a NUL
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
             f"--ca-file: cannot read {printable(path)}: {printable(reason)}"
         ) from error
+    try:
+        tls_context(Tls(ca_file=str(found)))
+    except ConfigError as error:
+        raise InputError(
+            f"--ca-file: {printable(path)} holds no certificate in PEM",
+            hint="Its lines stand between -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----"
+            "; of a DER file, openssl x509 -inform der makes one.",
+        ) from error
+    return str(found)
 
 
 def service_of(address: str) -> str:

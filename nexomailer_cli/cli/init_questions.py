@@ -14,8 +14,8 @@ from nexomailer_cli.cli.config_text import Answers
 from nexomailer_cli.cli.init_draft import InitDraft
 from nexomailer_cli.cli.init_options import (
     InitOptions,
+    authority_file,
     preset_name,
-    readable,
     secret_of,
     server_of,
     service_at,
@@ -26,7 +26,7 @@ from nexomailer_cli.config.file import users_config
 from nexomailer_cli.config.presets import find_preset, preset_names
 from nexomailer_cli.config.secret_keyring import is_usable
 from nexomailer_cli.config.secrets import looks_like_app_password
-from nexomailer_cli.errors import NexomailerError
+from nexomailer_cli.errors import NexomailerError, UsageError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Questions:
 
     def with_authority(self, draft: InitDraft) -> InitDraft:
         """Ask for the certificate of an authority of one's own."""
-        path = self._until_right("File of the authority's certificate (PEM)", "", readable)
+        path = self._until_right("File of the authority's certificate (PEM)", "", authority_file)
         return structs.replace(draft, answers=structs.replace(draft.answers, ca_file=path))
 
     def _sender(self) -> str:
@@ -101,7 +101,7 @@ class Questions:
             found = self._until_right(question, usual, self._service_or_host)
         if "preset" in found:
             self._tell_note(found["preset"])
-        ca_file = readable(options.ca_file) if options.ca_file else ""
+        ca_file = authority_file(options.ca_file) if options.ca_file else ""
         name = options.name or found.get("preset") or "main"
         return Answers(name=name, sender=sender, ca_file=ca_file, **found)
 
@@ -209,7 +209,11 @@ def _kept(draft: InitDraft, table: dict[str, Any]) -> InitDraft:
 
 
 def _way(tag: str, text: str) -> dict[str, Any]:
-    return secret_of(f"{tag}:{text}")
+    try:
+        return secret_of(f"{tag}:{text}")
+    except UsageError as error:
+        error.hint = ""  # names the ways, of which one was chosen already
+        raise
 
 
 def _address(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ def perform(options: InitOptions, everywhere: Globals) -> int:
     Raises UsageError for what is missing or wrong, OutputError for what cannot be written.
     """
     path = target_of(options, everywhere.config)
+    _require_writable(path)
     if options.yes:
         return _by_options(options, path, everywhere.output)
     if not may_ask() or options.as_json:
@@ -71,6 +73,23 @@ def _by_questions(options: InitOptions, path: Path, output: Output) -> int:
     draft.write(replaces=True)
     _tell_written(draft, output)
     return ExitStatus.OK
+
+
+def _require_writable(path: Path) -> None:
+    """Raise OutputError for a place where nothing can be written, before anything is asked."""
+    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+    if path.is_dir():
+        reason = errno.EISDIR
+    elif not folder.is_dir():
+        reason = errno.ENOTDIR
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = errno.EACCES
+    else:
+        return
+    raise OutputError(
+        f"cannot write {printable(str(path))}: {os.strerror(reason)}",
+        hint="--config FILE writes another file.",
+    )
 
 
 def _is_there(path: Path) -> bool:

@@ -31,6 +31,9 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except FileExistsError as error:
         raise OutputError(f"{printable(str(path))} exists already") from error
+    except UnicodeEncodeError:  # quotes it
+        said = f"cannot write {printable(str(path))}: not all of it is UTF-8 text"
+        raise OutputError(said) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(f"cannot write {printable(str(path))}: {printable(reason)}") from error

@@ -143,6 +143,8 @@ def _ask(prompt: Callable[[str], str] | None, label: str) -> str:
         return prompt(f"{label}: ")
     except EOFError:
         _fail(label, "was asked for and not given")
+    except UnicodeDecodeError:  # quotes an octet of it
+        _fail(label, "what was typed is not UTF-8 text")
 
 
 def _file(path: Path, label: str, warn: Warn) -> str:
@@ -155,7 +157,7 @@ def _file(path: Path, label: str, warn: Warn) -> str:
     if _is_too_open(path, mode):
         shown = printable(str(path))
         warn(f"{label}: others can read {shown}: chmod 600 it (mode {mode:04o})")
-    return _one_newline_less(_decoded(content, label))
+    return _one_newline_less(_decoded(content, label, f"file {printable(str(path))}"))
 
 
 def _is_too_open(path: Path, mode: int) -> bool:
@@ -172,7 +174,8 @@ def _command(argv: tuple[str, ...], means: _Means) -> str:
     except CommandError as error:
         _fail(means.label, str(error))
     # `pass show` prints the password first and notes about it after.
-    first, _, _ = _decoded(output, means.label).partition("\n")
+    origin = f"what {printable(argv[0])} printed"
+    first, _, _ = _decoded(output, means.label, origin).partition("\n")
     return first.removesuffix("\r")
 
 
@@ -186,13 +189,13 @@ def _keyring(parts: tuple[str, ...], means: _Means) -> str:
         _fail(means.label, str(error))
 
 
-def _decoded(content: bytes, label: str) -> str:
+def _decoded(content: bytes, label: str, origin: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         # The exception quotes the bytes: not even as a cause.
         pass
-    return _fail(label, "is not UTF-8 text")
+    return _fail(label, f"{origin} is not UTF-8 text")
 
 
 def _one_newline_less(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import tomllib
 from pathlib import Path
@@ -99,6 +100,27 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert "cannot write file/nexomailer.toml" in result.stderr
 
 
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    places = {"file/a/b.toml": "Not a directory", ".": "Is a directory"}
+    if os.geteuid() != 0:
+        places["closed/b.toml"] = "Permission denied"
+    for place, reason in places.items():
+        status, told = converse("config", "init", "--config", place, answers=[], cwd=tmp_path)
+        assert status == 73, told
+        assert f"cannot write {place}: {reason}" in told
+        assert "Address" not in told
+
+
+def test_a_name_that_is_no_text_leaves_nothing_behind(tmp_path: Path) -> None:
+    result = init(tmp_path, *GMAIL, "--yes", "--name", "\udcff")
+    assert result.exit_status == 73
+    assert "cannot write nexomailer.toml: not all of it is UTF-8 text" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("secret", "table"),
     [
@@ -169,6 +191,7 @@ def test_a_server_of_ones_own(
         (("--host", "http://h.test"), 2, "write a host name"),
         (("--host", "h.test", "--security", "tls"), 2, "not one of auto"),
         (("--host", "h.test", "--ca-file", "nowhere.pem"), 66, "cannot read nowhere.pem"),
+        (("--host", "h.test", "--ca-file", __file__), 66, "no certificate in PEM"),
         (("--host", "h.test", "--from", "nobody"), 2, "--from"),
         (
             ("--host", "h.test", "--user", "me", "--secret", "env:X", "--security", "none"),
@@ -263,6 +286,7 @@ def test_a_newcomer_with_a_server_of_his_own(post: Post) -> None:
             ("Password of", "wr0ng"),
             ("Number", "1"),
             ("certificate (PEM)", "nowhere.pem"),
+            ("certificate (PEM)", __file__),
             ("certificate (PEM)", str(box.ca_file)),
             ("Number", "1"),
             ("Password of", box.password),
@@ -303,6 +327,22 @@ def test_the_service_of_an_address_is_known_and_only_the_rest_is_asked(tmp_path:
     assert "the password is an app password" in told
     assert "Without a password it is not tried." in told
     assert written(tmp_path)["providers"][0]["config"]["auth"]["pass"] == {"env": "SMTP_PASS"}
+
+
+def test_only_what_was_asked_is_explained(tmp_path: Path) -> None:
+    status, told = converse(
+        *("config", "init", "--from", "a@a.test", "--host", "h.test", "--user", "a"),
+        answers=[
+            ("Number", "3"),
+            ("variable", "9x"),
+            ("variable", "$MY_PASS"),
+            ("Password of", ""),
+        ],
+        cwd=tmp_path,
+    )
+    assert status == 0, told
+    assert "env takes the name of an environment variable" in told
+    assert "keyring:SERVICE" not in told
 
 
 def dead_end(folder: Path, *last: tuple[str, str]) -> tuple[int, str]:

@@ -310,6 +310,13 @@ def test_no_answer_is_an_error() -> None:
 
     with pytest.raises(SecretError, match="was asked for and not given"):
         resolve(Secret("prompt"), env={}, prompt=hang_up)
+
+    def in_latin_1(_: str) -> str:
+        return b"p\xe4ss".decode()
+
+    with pytest.raises(SecretError, match="what was typed is not UTF-8 text") as caught:
+        resolve(Secret("prompt"), env={}, prompt=in_latin_1)
+    assert "0xe4" not in str(caught.value)
     with pytest.raises(SecretError, match="what was typed is empty"):
         resolve(Secret("prompt"), env={}, prompt=lambda _: "")
 
