@@ -18,7 +18,11 @@ NoBrowser = Annotated[
     bool, typer.Option("--no-browser", help="Only show the address; open no browser.")
 ]
 Timeout = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="How long to wait for you; default: 5m.")
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="How long to wait for you; default: 5m, with --device as long as the code is good.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 

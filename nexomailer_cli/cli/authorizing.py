@@ -12,7 +12,7 @@ from msgspec import Struct
 from nexomailer_cli.cli.exit_status import ExitStatus
 from nexomailer_cli.cli.quantities import seconds_of
 from nexomailer_cli.credentials import Wallet
-from nexomailer_cli.errors import OutputError, TokenError, UsageError
+from nexomailer_cli.errors import OutputError, SecretError, TokenError, UsageError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ class Way(Struct, frozen=True, kw_only=True):
         from nexomailer_cli.oauth.browser import SECONDS
 
         asked = seconds_of(self.timeout, "--timeout")
-        return SECONDS if asked is None else asked
+        if asked is not None:
+            return asked
+        # The code that is to be typed has an end of its own.
+        return float("inf") if self.device else SECONDS
 
 
 def login(name: str, way: Way, everywhere: Globals) -> int:
@@ -114,7 +117,7 @@ def _give_back(wallet: Wallet, token: Token, output: Output) -> None:
     try:
         server = wallet.token_server(float("inf"))
         server.revoke(token.refresh_token or token.access_token)
-    except TokenError as error:
+    except SecretError as error:  # a TokenError is one
         output.warn(f"{printable(str(error))}; look {where}")
 
 
@@ -125,7 +128,7 @@ def _signed_in(server: TokenServer, way: Way, seconds: float, output: Output) ->
         code = ask_for_code(server)
         output.fact(f"Open {printable(code.url)} in a browser anywhere and type the code:")
         output.fact(f"    {printable(code.user_code)}")
-        return sign_in(server, code)
+        return sign_in(server, code, seconds=seconds)
     from nexomailer_cli.oauth import browser
 
     def show(url: str) -> None:

@@ -49,11 +49,15 @@ def sign_in(
     server: TokenServer,
     code: DeviceCode,
     *,
+    seconds: float = float("inf"),
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.monotonic,
 ) -> Token:
-    """Return the token, once somebody has typed the code; raise TokenError."""
-    until = now() + code.lives
+    """Return the token, once somebody has typed the code; raise TokenError.
+
+    Nobody is waited for longer than `seconds`, nor than the code lives.
+    """
+    until = now() + min(code.lives, seconds)
     interval = code.interval
     while now() + interval < until:
         sleep(interval)

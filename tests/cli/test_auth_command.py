@@ -132,6 +132,15 @@ def test_a_code_is_typed_on_another_machine(tmp_path: Path, giver: TokenServer) 
     assert token["refresh_token"] in giver.refreshable
 
 
+def test_a_code_is_waited_for_no_longer_than_asked(tmp_path: Path, giver: TokenServer) -> None:
+    giver.pending = ["authorization_pending"] * 1000
+    configured(tmp_path, giver)
+    result = auth(tmp_path, giver, "login", "main", "--device", "--timeout", "500ms")
+    assert result.exit_status == 77
+    assert "nobody has signed in within the time" in result.stderr
+    assert len(giver.requests) <= 5
+
+
 @pytest.mark.parametrize("word", ["access_denied", "expired_token"])
 def test_a_device_that_is_refused_does_not_go_on(
     tmp_path: Path, giver: TokenServer, word: str
@@ -233,6 +242,18 @@ def test_logout_forgets_the_token_also_where_nobody_takes_it_back(
     assert result.exit_status == 0
     assert tokens(tmp_path) == []
     assert fault == "html" or "may still be valid" in result.stderr
+
+
+def test_logout_forgets_the_token_also_without_the_secret_that_gives_it_back(
+    tmp_path: Path, giver: TokenServer
+) -> None:
+    configured(tmp_path, giver)
+    auth(tmp_path, giver, "login", "main", "--device")
+    result = run("auth", "logout", "main", cwd=tmp_path)
+    assert result.exit_status == 0
+    assert b"main: signed out" in result.stdout
+    assert "THE_SECRET is not set; look in the account" in result.stderr
+    assert tokens(tmp_path) == []
 
 
 def test_logout_where_tokens_are_not_taken_back(tmp_path: Path, giver: TokenServer) -> None:
