@@ -28,10 +28,10 @@ def with_variable(provider: Table, env: Mapping[str, str]) -> tuple[Table, str, 
     """Return a provider's table with the password of its variable, that variable, and a complaint.
 
     Both texts are empty where nothing is to be said. A provider nobody signs in at, or with a
-    token, stays as it is.
+    token, stays as it is; at a service whose user name is everybody's, somebody does.
     """
     config = provider.get("config")
-    auth = config.get("auth") if isinstance(config, dict) else None
+    auth = config.get("auth", _everybody(provider)) if isinstance(config, dict) else None
     if not isinstance(config, dict) or not isinstance(auth, dict) or auth.get("type") == "oauth2":
         return provider, "", ""
     name = password_variable(str(provider.get("name") or config.get("host", "")))
@@ -42,6 +42,16 @@ def with_variable(provider: Table, env: Mapping[str, str]) -> tuple[Table, str, 
     others = {key: value for key, value in auth.items() if key not in ("pass", "password")}
     auth = others | {"pass": _secret(given[0], env)}
     return provider | {"config": config | {"auth": auth}}, given[0], complaint
+
+
+def _everybody(provider: Table) -> Table | None:
+    """Return who signs in at a provider that does not say it, None where that is not known."""
+    if not isinstance(name := provider.get("preset"), str):
+        return None
+    from nexomailer_cli.config.presets import find_preset
+
+    preset = find_preset(name)
+    return {"user": preset.user} if preset and preset.user else None
 
 
 def _secret(variable: str, env: Mapping[str, str]) -> Table:

@@ -113,13 +113,14 @@ class Reader(Struct):
                 self.origins[(*path, name)] = origin
 
     def _with_variable(self, table: Table, path: KeyPath) -> Table:
-        table, variable, complaint = with_variable(table, self.source.env)
+        filled, variable, complaint = with_variable(table, self.source.env)
         place = (*path, "config", "auth", "pass")
         if variable:
+            self._note_filled(table, filled, path, f"preset {table.get('preset')}")
             self.origins[place] = f"${variable}"
         if complaint:
             self._say(place, complaint)
-        return table
+        return filled
 
     def _scope(self, block: type[msgspec.Struct], table: Table, path: KeyPath) -> _Scope:
         keys = keys_of(block)

@@ -60,6 +60,21 @@ def test_with_the_variable_the_file_need_not_say_anything() -> None:
     assert auth(text, NEXOMAILER_SMTP_SENDGRID_NET_PASSWORD="SG.x").user == "apikey"
 
 
+def test_a_service_whose_user_is_everybodys_needs_nothing_but_the_password() -> None:
+    text = '[[providers]]\nname = "main"\npreset = "sendgrid"'
+    found = auth(text, NEXOMAILER_MAIN_PASSWORD="SG.x")
+    assert (found.user, found.password) == (
+        "apikey",
+        Secret("env", ("NEXOMAILER_MAIN_PASSWORD",)),
+    )
+    env = {"NEXOMAILER_MAIN_PASSWORD": "x"}
+    origins = load(write(text), env).origins
+    assert origins[("providers", 0, "config", "auth", "user")] == "preset sendgrid"
+    assert origins[("providers", 0, "config", "auth", "pass")] == "$NEXOMAILER_MAIN_PASSWORD"
+    path = write(text.replace("sendgrid", "gmail"))
+    assert load_config(path, env).providers[0].config.auth is None
+
+
 def test_what_it_holds_is_text_and_nothing_else() -> None:
     env = {"NEXOMAILER_MAIN_PASSWORD": "${HOME}"}
     secret = auth(**env).password
