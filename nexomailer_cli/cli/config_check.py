@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import structs
 
 from nexomailer_cli.cli.exit_status import ExitStatus
 from nexomailer_cli.cli.request import check_standing_headers
@@ -13,7 +14,7 @@ from nexomailer_cli.config.file import URL_ORIGIN, all_secrets, load_config
 from nexomailer_cli.config.presets import find_preset
 from nexomailer_cli.config.secrets import resolve
 from nexomailer_cli.core import rewriting_for
-from nexomailer_cli.errors import ConfigError, SecretError
+from nexomailer_cli.errors import ConfigError, Problem, SecretError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -55,7 +56,29 @@ def _checked(everywhere: Globals) -> Config:
     check_standing_headers(config.defaults)
     for provider in config.providers:
         rewriting_for(provider)
+    _check_certificates(config)
     return config
+
+
+def _check_certificates(config: Config) -> None:
+    """Raise ConfigError for all files of certificates and keys that TLS could not use."""
+    from nexomailer_cli.transport.tls import tls_context
+
+    problems: list[Problem] = []
+    for number, provider in enumerate(config.providers):
+        tls = provider.config.tls
+        if not (tls.ca_file or tls.cert_file):
+            continue
+        try:
+            tls_context(tls)
+        except ConfigError as error:
+            at = f"providers[{number}].config"
+            problems += [
+                structs.replace(each, key=each.key.replace("providers.config", at))
+                for each in error.problems
+            ]
+    if problems:
+        raise ConfigError(*problems)
 
 
 def _connected(config: Config, output: Output, *, as_json: bool) -> Examinations:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nexomailer_cli.cli.config_text import written
 from nexomailer_cli.config.file import all_secrets, dotted
 from nexomailer_cli.config.masked import effective
 from nexomailer_cli.config.origin import Origins
@@ -48,11 +49,13 @@ class _Told:
     def origin(self, path: KeyPath) -> str:
         """Return the origin of a value in words."""
         origin = printable(self._origins.of(path))
-        secret = self._secrets.get((path[1], _WHAT.get(path[-1], ""))) if path[1:] else None
+        secret = self._secrets.get((path[1], _what(str(path[-1])))) if path[1:] else None
         return f"{origin}, {_kept(secret)}" if secret and origin.startswith("line") else origin
 
 
-_WHAT: dict[str | int, str] = {"pass": "password", "access_token": "access token"}
+def _what(name: str) -> str:
+    """Return what `all_secrets` calls the secret of a key."""
+    return "password" if name == "pass" else name.replace("_", " ")
 
 
 def _kept(secret: Secret) -> str:
@@ -94,9 +97,7 @@ def _header(path: KeyPath) -> str:
 
 
 def _line(name: str, value: Any, origin: str) -> str:
-    import tomli_w
-
-    said = tomli_w.dumps({name: value}).strip() if value != {} else f"{_name(name)} = {{}}"
+    said = f"{_name(name)} = {'{}' if value == {} else written(value)}"
     return f"{said.ljust(COLUMN)}  # {origin}"
 
 

@@ -77,14 +77,15 @@ def _inline(value: Any) -> str:
     """Return a value on one line: of text, what it means and not what a variable would."""
     if isinstance(value, dict):
         # What stands in the table of a secret was written for it, variables included.
-        pairs = [f"{name} = {_written(inner)}" for name, inner in value.items()]
+        pairs = [f"{name} = {written(inner)}" for name, inner in value.items()]
         return f"{{ {', '.join(pairs)} }}"
-    return _written(variables.escape(value) if isinstance(value, str) else value)
+    return written(variables.escape(value) if isinstance(value, str) else value)
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """Return a value that is no table as TOML on one line."""
     if isinstance(value, list):
-        return f"[{', '.join(map(_written, value))}]"
+        return f"[{', '.join(map(written, value))}]"
     import tomli_w
 
     return tomli_w.dumps({"value": value}).partition(" = ")[2].strip()

@@ -84,7 +84,9 @@ def _load(key: str, path: str | None, load: Callable[[], None]) -> None:
     try:
         load()
     except OSError as error:  # ssl.SSLError is one
-        reason = error.strerror or str(error)
+        # OpenSSL's own words have the line of Python's source behind them.
+        said = getattr(error, "reason", None)
+        reason = said.replace("_", " ").lower() if said else error.strerror or str(error)
         raise ConfigError(
             Problem(f"cannot use {path}: {reason}", key=f"providers.config.tls.{key}")
         ) from error

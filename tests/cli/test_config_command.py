@@ -65,6 +65,22 @@ def test_a_right_configuration_is_ok(capfd: pytest.CaptureFixture[str]) -> None:
     assert told.out == "nexomailer.toml: ok, 2 providers (main, backup)\n"
 
 
+def test_files_of_tls_are_looked_into(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("ca.pem").write_text("nothing of the kind")
+    write(
+        '[[providers]]\nname = "a"\nconfig = { host = "h" }\n'
+        '[[providers]]\nname = "b"\nconfig = { host = "h", tls.ca_file = "ca.pem" }\n'
+        '[[providers]]\nname = "c"\n'
+        'config = { host = "h", tls = { cert_file = "ca.pem", key_file = "ca.pem" } }\n'
+    )
+    told = Told(capfd, "check")
+    assert told.status == 78
+    assert "providers[1].config.tls.ca_file: cannot use" in told.err
+    assert "providers[2].config.tls.cert_file: cannot use" in told.err
+    assert "no certificate" in told.err
+    assert "_ssl.c" not in told.err
+
+
 def test_one_provider_is_not_many(capfd: pytest.CaptureFixture[str]) -> None:
     write('[[providers]]\nconfig.host = "localhost"')
     assert Told(capfd, "check").out == "nexomailer.toml: ok, 1 provider (localhost)\n"
@@ -237,6 +253,39 @@ def test_of_a_secret_it_is_told_where_it_is_kept(
     write(f'providers = [{{ config = {{ host = "h", auth = {auth} }} }}]')
     told = Told(capfd, "show", "--json").json
     assert told["origins"]["providers[0].config.auth.pass"] == origin
+
+
+def test_every_secret_says_where_it_is_kept_and_every_value_has_one_line(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    write(
+        "[[providers]]\n"
+        'from_addresses = ["*@a.test", "b@b.test"]\n'
+        "[providers.config]\n"
+        'host = "h"\n'
+        'proxy = { env = "PROXY" }\n'
+        "[providers.config.auth]\n"
+        'type = "oauth2"\n'
+        'user = "me"\n'
+        'client_id = "c"\n'
+        'token_url = "https://t.test/"\n'
+        'client_secret = { env = "CLIENT" }\n'
+        'refresh_token = { file = "kept" }\n'
+    )
+    told = Told(capfd, "show")
+    lines = [re.split(r" +  # ", line) for line in told.out.splitlines() if "  # " in line]
+    assert ['from_addresses = ["*@a.test", "b@b.test"]', "line 2"] in lines
+    assert ['proxy = "***"', "line 5, from $PROXY"] in lines
+    assert ['client_secret = "***"', "line 11, from $CLIENT"] in lines
+    assert ['refresh_token = "***"', "line 12, from a file"] in lines
+    write(
+        '[[providers]]\nconfig.host = "h"\nconfig.auth = { type = "oauth2", user = "me", '
+        'access_token_command = ["print-token", "hunter2"] }'
+    )
+    told = Told(capfd, "show")
+    assert re.search(
+        r'(?m)^access_token_command = \["\*{3}"\] +# line 3, from a command$', told.out
+    )
 
 
 def test_the_schema_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
