@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
+    from nexomailer_cli.smtp.auth import Credentials
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.desk import Desk, PoolLimits
@@ -175,6 +176,19 @@ def terms_without_secret(provider: Provider, wishes: Wishes, around: Surrounding
     nobody = structs.replace(provider, config=structs.replace(provider.config, auth=None))
     terms = _terms(nobody, wishes, _wallet(nobody, around))
     return structs.replace(terms, requires_tls=provider.config.tls_required)
+
+
+def renewal_for(
+    provider: Provider, around: Surroundings
+) -> Callable[[str], Credentials | None] | None:
+    """Return what gets other credentials than a token that was refused, `None` if nothing does.
+
+    Calling it may raise SecretError.
+    """
+    wallet = _wallet(provider, around)
+    if not wallet.is_renewable:
+        return None
+    return lambda rejected: wallet.credentials(seconds=float("inf"), rejected=rejected)
 
 
 def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:

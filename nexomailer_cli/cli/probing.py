@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from nexomailer_cli.cli import signals
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error
 from nexomailer_cli.cli.screen import screen_for
-from nexomailer_cli.core import Surroundings, Wishes, terms_for, terms_without_secret
+from nexomailer_cli.core import (
+    Surroundings,
+    Wishes,
+    renewal_for,
+    terms_for,
+    terms_without_secret,
+)
 from nexomailer_cli.errors import (
     ConfigError,
     NexomailerError,
@@ -160,6 +166,7 @@ def _case(subject: Subject, asked: Asked, output: Output, config: Config | None)
         trust=trust_of(subject.provider.config.tls, terms.tls),
         username=auth.user if auth else None,
         secret_error=secret_error,
+        renewal=renewal_for(subject.provider, around),
         reasons=subject.reasons,
     )
 

@@ -27,6 +27,9 @@ from nexomailer_cli.smtp.extensions import Extensions
 from nexomailer_cli.transport.terms import Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nexomailer_cli.smtp.auth import Credentials
     from nexomailer_cli.smtp.reply import Reply
 
 AStage = TypeVar("AStage", bound=Stage)
@@ -58,8 +61,9 @@ class Wishes(Struct, frozen=True, kw_only=True):
 class Case(Struct, frozen=True, kw_only=True):
     """Who is examined, and what is brought to it.
 
-    `secret_error` stands for credentials that could not be had. `reasons` are remarkable
-    already, in the words of the diagnosis table.
+    `secret_error` stands for credentials that could not be had; `renewal` gets others than a
+    token that was refused, and may raise SecretError. `reasons` are remarkable already, in the
+    words of the diagnosis table.
     """
 
     target: Target
@@ -68,6 +72,7 @@ class Case(Struct, frozen=True, kw_only=True):
     trust: TrustSource | None = None
     username: str | None = None
     secret_error: SecretError | None = None
+    renewal: Callable[[str], Credentials | None] | None = None
     reasons: tuple[str, ...] = ()
 
 
@@ -101,6 +106,12 @@ class Examination:
     def terms(self) -> Terms:
         """On which the server is met."""
         return self.case.terms
+
+    def renewal_once(self) -> Callable[[str], Credentials | None] | None:
+        """Return what gets other credentials, the first time that it is asked for."""
+        renewal = self.case.renewal
+        self.case = structs.replace(self.case, renewal=None)
+        return renewal
 
     @property
     def wishes(self) -> Wishes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from nexomailer_cli.errors import ProtocolError, TransportError
+from nexomailer_cli.errors import ProtocolError, SecretError, TransportError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.probe import alternatives
 from nexomailer_cli.probe.examination import is_public_name
@@ -33,9 +33,7 @@ def sign_in(exam: Examination) -> AuthStage:
         data=AuthData(mechanism=None, offered=offered, reply=None, explanation=None),
     )
     if exam.case.secret_error is not None:
-        secret_error = exam.case.secret_error
-        error = TransportError(str(secret_error), phase=Phase.AUTH, reason=secret_error.reason)
-        return exam.failed(stage, error, is_final=False)
+        return _without_secret(exam, stage, exam.case.secret_error)
     credentials = exam.terms.credentials
     if credentials is None:
         return _nobody(exam, stage)
@@ -48,6 +46,11 @@ def sign_in(exam: Examination) -> AuthStage:
     except TransportError as error:
         return exam.failed(stage, _better(exam, error), is_final=False)
     return _attempt(exam, stage, mechanism, credentials)
+
+
+def _without_secret(exam: Examination, stage: AuthStage, said: SecretError) -> AuthStage:
+    error = TransportError(str(said), phase=Phase.AUTH, reason=said.reason)
+    return exam.failed(stage, error, is_final=False)
 
 
 def _nobody(exam: Examination, stage: AuthStage) -> AuthStage:
@@ -105,7 +108,23 @@ def _attempt(
     except TransportError as error:
         exam.is_signed_in = False
         return exam.failed(stage, error)
+    if _is_of_no_use(answer, credentials) and (renewal := exam.renewal_once()):
+        try:
+            other = renewal(credentials.token)
+        except SecretError as error:
+            return _without_secret(exam, stage, error)
+        # A fresh token is not the same credentials again: that locks no account.
+        if other is not None and other.token != credentials.token:
+            return _attempt(exam, stage, mechanism, other)
     return _judged(exam, stage, data, answer)
+
+
+def _is_of_no_use(answer: _Answer, credentials: Credentials) -> bool:
+    """Whether it is the token that was refused, as `transport.opening` has it."""
+    reply = answer.reply
+    if not credentials.token or reply.code != auth.INVALID_CREDENTIALS:
+        return False
+    return auth.refusal(reply, answer.explanation, credentials).reason == auth.TOKEN_REFUSED
 
 
 def _judged(exam: Examination, stage: AuthStage, data: AuthData, answer: _Answer) -> AuthStage:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # What a server may ask in one exchange: LOGIN asks twice, nothing here asks more often.
 MAX_CHALLENGES = 4
+# RFC 4954 section 6: these credentials are not valid; other codes are about something else.
+INVALID_CREDENTIALS = 535
 TOKEN_REFUSED = "token-refused"  # noqa: S105 - the reason of an error
 
 

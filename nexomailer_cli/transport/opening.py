@@ -10,16 +10,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import TransportError
-from nexomailer_cli.smtp.auth import TOKEN_REFUSED
+from nexomailer_cli.smtp.auth import INVALID_CREDENTIALS, TOKEN_REFUSED
 from nexomailer_cli.transport.handshake import Handshake
 
 if TYPE_CHECKING:
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.base import Observer
     from nexomailer_cli.transport.terms import Session, Terms
-
-# RFC 4954 section 6: these credentials are not valid; other codes are about something else.
-_INVALID = 535
 
 
 class Opening:
@@ -61,7 +58,7 @@ class Opening:
 
     def _refused_token(self, error: TransportError, terms: Terms) -> str:
         """Return the token that was refused, empty where another would fare no better."""
-        is_invalid = error.reply is not None and error.reply.code == _INVALID
+        is_invalid = error.reply is not None and error.reply.code == INVALID_CREDENTIALS
         if self._account.other_terms is None or error.reason != TOKEN_REFUSED or not is_invalid:
             return ""
         return terms.credentials.token if terms.credentials else ""

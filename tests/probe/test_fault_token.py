@@ -91,7 +91,23 @@ def test_a_refused_token(examine: Examiner, giver: TokenServer) -> None:
     with post_office(tokens=()) as post:
         result = examined(examine, giver, post.port, refresh_token=giver.new_refresh_token())
     result.failed("auth.xoauth2_rejected", 77)
-    assert len(post.sign_ins) == 1
+    assert len(set(post.shown)) == len(post.shown) == 2  # as sending would, with another one
+
+
+def test_a_kept_token_that_is_refused_is_renewed_once(
+    examine: Examiner, giver: TokenServer
+) -> None:
+    refresh_token = giver.new_refresh_token()
+    with post_office(tokens=giver.valid) as post:
+        examined(examine, giver, post.port, refresh_token=refresh_token)
+        giver.valid.clear()
+        result = examined(examine, giver, post.port, refresh_token=refresh_token)
+        result.is_ready()
+        giver.valid.clear()
+        giver.refreshable.clear()
+        result = examined(examine, giver, post.port, refresh_token=refresh_token)
+        result.failed("oauth.refused", 77)
+    assert len(post.sign_ins) == 4
 
 
 def test_scram_is_spoken_where_it_is_offered(examine: Examiner) -> None:
