@@ -34,6 +34,13 @@ def init(
             help="env:VAR, file:PATH, command:'pass show smtp', keyring:SERVICE or prompt.",
         ),
     ] = None,
+    client_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Sign in with OAuth 2 as this application; --secret is its secret, if any.",
+        ),
+    ] = None,
     ca_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="PEM file of authorities to trust.")
     ] = None,
@@ -73,6 +80,7 @@ def init(
         sender=sender,
         name=name,
         secret=secret,
+        client_id=client_id,
         ca_file=ca_file,
         for_user=for_user,
         replaces=force,

@@ -25,7 +25,8 @@ _HEAD = """\
 class Answers(Struct, frozen=True, kw_only=True):
     """What a first configuration says; what is empty is left out of it.
 
-    `secret` is a table as the file has it, such as `{"env": "SMTP_PASS"}`.
+    `secret` is a table as the file has it, such as `{"env": "SMTP_PASS"}`: of the password, or
+    with a `client_id` of the application that signs in with OAuth 2.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Answers(Struct, frozen=True, kw_only=True):
     starttls: str = ""
     user: str = ""
     secret: dict[str, Any] = {}
+    client_id: str = ""
     ca_file: str = ""
 
 
@@ -59,7 +61,11 @@ def _sections(answers: Answers) -> Iterator[str]:
         "starttls": answers.starttls,
     }
     yield _section("[providers.config]", SmtpConfig, server)
-    if answers.secret:
+    if answers.client_id:
+        application = {"client_id": answers.client_id, "client_secret": answers.secret or None}
+        auth = {"type": "oauth2", "user": user, **application}
+        yield _section("[providers.config.auth]", Auth, auth)
+    elif answers.secret:
         yield _section("[providers.config.auth]", Auth, {"user": user, "pass": answers.secret})
     yield _section("[providers.config.tls]", Tls, {"ca_file": answers.ca_file})
 

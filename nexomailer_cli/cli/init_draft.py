@@ -41,6 +41,8 @@ class InitDraft(Struct, frozen=True):
     def lacks_secret(self) -> bool:
         """Whether there is nothing to sign in with yet."""
         secret = self.answers.secret
+        if self.answers.client_id:
+            return True  # a person has to sign in with a browser first
         if self.password or not secret:
             return False
         return "prompt" in secret or ("env" in secret and secret["env"] not in os.environ)
@@ -50,7 +52,7 @@ class InitDraft(Struct, frozen=True):
         config = config_of_text(text_of(self.answers), os.environ, self.path)
         (provider,) = config.providers
         auth = provider.config.auth
-        if not self.password or auth is None:
+        if not self.password or auth is None or self.answers.client_id:
             return config
         secret = Secret("text", (variables.escape(self.password),))
         auth = structs.replace(auth, password=secret)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from nexomailer_cli.cli.config_text import Answers
 from nexomailer_cli.cli.sources import typed_address
+from nexomailer_cli.config import token_services
 from nexomailer_cli.config.file import CONFIG_VARIABLE, HERE, users_config
 from nexomailer_cli.config.preset_filling import with_preset
 from nexomailer_cli.config.presets import find_preset, preset_of_domain, preset_of_host
@@ -41,6 +42,7 @@ class InitOptions(Struct, frozen=True, kw_only=True):
     sender: str | None = None
     name: str | None = None
     secret: str | None = None
+    client_id: str | None = None
     ca_file: str | None = None
     for_user: bool = False
     replaces: bool = False
@@ -74,9 +76,11 @@ def answers_of(options: InitOptions) -> Answers:
     known = find_preset(preset)
     if not user and known and (known.user_form or known.secret != _PLAIN):
         raise UsageError("who signs in? There is no --user", hint=known.note)
-    if user and not secret:
+    if options.client_id is not None:
+        require_token_service(known.host if known else server["host"])
+    elif user and not secret:
         raise UsageError("where is the password? There is no --secret", hint=f"Write {WAYS}.")
-    if secret and not user:
+    if (secret or options.client_id) and not user:
         raise UsageError("there is a password, but nobody it belongs to", hint="Add --user NAME.")
     return Answers(
         name=options.name or preset or "main",
@@ -84,9 +88,19 @@ def answers_of(options: InitOptions) -> Answers:
         preset=preset,
         user=user,
         secret=secret,
+        client_id=options.client_id or "",
         ca_file=authority_file(options.ca_file) if options.ca_file else "",
         **server,
     )
+
+
+def require_token_service(host: str) -> None:
+    """Raise UsageError for a server whose access tokens come from nobody knows where."""
+    if token_services.service_at(host) is None:
+        raise UsageError(
+            f"--client-id: it is not known where {printable(host)} gives access tokens",
+            hint="Write the file without it; token_url and authorization_url of auth say where.",
+        )
 
 
 def _usual_user(preset: str, sender: str | None) -> str:

@@ -16,12 +16,14 @@ from nexomailer_cli.cli.init_options import (
     InitOptions,
     authority_file,
     preset_name,
+    require_token_service,
     secret_of,
     server_of,
     service_at,
     service_of,
 )
 from nexomailer_cli.cli.sources import typed_address
+from nexomailer_cli.config import token_services
 from nexomailer_cli.config.file import users_config
 from nexomailer_cli.config.presets import find_preset, preset_names
 from nexomailer_cli.config.secret_keyring import is_usable
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nexomailer_cli.cli.asking import Terminal
+    from nexomailer_cli.config.token_services import TokenService
 
 T = TypeVar("T")
 
@@ -135,37 +138,56 @@ class Questions:
     # --- the secret ----------------------------------------------------------------------------
 
     def _secret(self, draft: InitDraft) -> InitDraft:
+        if self._options.client_id is not None:
+            require_token_service(_host(draft))
+            draft = _of_application(draft, self._options.client_id)
         if self._options.secret is not None:
-            table = secret_of(self._options.secret)
-            draft = structs.replace(draft, answers=structs.replace(draft.answers, secret=table))
+            draft = _kept(draft, secret_of(self._options.secret))
+        if draft.answers.client_id:
+            return draft
+        if draft.answers.secret:
             return self._only_to_try(draft)
-        ways = self._ways()
+        ways = self._ways(draft)
         number = self._terminal.choose("How is the password kept?", [text for text, _ in ways])
         return ways[number][1](draft)
 
-    def _ways(self) -> list[tuple[str, Callable[[InitDraft], InitDraft]]]:
+    def _ways(self, draft: InitDraft) -> list[tuple[str, Callable[[InitDraft], InitDraft]]]:
         ways: list[tuple[str, Callable[[InitDraft], InitDraft]]] = []
         if users_config(os.environ) is not None:
             ways.append(("in a file of its own that only you can read", self._in_file))
         if is_usable():
             ways.append(("in the keyring of the desktop", self._in_keyring))
-        return [
-            *ways,
+        ways += [
             ("in a password manager: I have a command that prints it", self._by_command),
             ("in an environment variable", self._in_variable),
             ("nowhere: I want to be asked each time", self._asked_for),
         ]
+        service = _token_service(draft)
+        if service is not None and users_config(os.environ) is not None:
+            by_browser = ("there is none: I sign in with a browser (OAuth 2)", self._by_browser)
+            # Microsoft takes no passwords from programs any more.
+            ways.insert(0 if service.name == "microsoft" else len(ways), by_browser)
+        return ways
 
     def _in_file(self, draft: InitDraft) -> InitDraft:
-        own = users_config(os.environ)
-        assert own is not None
-        path = own.with_name(f"{_NO_FILE_NAME.sub('-', draft.answers.name)}.pass")
+        path = _beside_config(draft, "pass")
         draft = _kept(draft, {"file": _with_tilde(path)})
         if path.exists() and self._terminal.agrees(
             f"There is {printable(str(path))} already. Use what it holds?", default=True
         ):
             return draft
         return self.with_password(structs.replace(draft, keeps_password=True))
+
+    def _by_browser(self, draft: InitDraft) -> InitDraft:
+        service = _token_service(draft)
+        assert service is not None
+        self._terminal.explain(f"It needs an application of yours: {service.registration}")
+        draft = _of_application(draft, self._terminal.ask("Its client id"))
+        typed = self._terminal.secret("Its client secret, Enter if it has none")
+        if not typed:
+            return draft
+        draft = _kept(draft, {"file": _with_tilde(_beside_config(draft, "client-secret"))})
+        return structs.replace(draft, password=typed, keeps_password=True)
 
     def _in_keyring(self, draft: InitDraft) -> InitDraft:
         draft = _kept(draft, {"keyring": KEYRING_SERVICE})
@@ -206,6 +228,27 @@ class Questions:
 
 def _kept(draft: InitDraft, table: dict[str, Any]) -> InitDraft:
     return structs.replace(draft, answers=structs.replace(draft.answers, secret=table))
+
+
+def _of_application(draft: InitDraft, client_id: str) -> InitDraft:
+    return structs.replace(draft, answers=structs.replace(draft.answers, client_id=client_id))
+
+
+def _token_service(draft: InitDraft) -> TokenService | None:
+    """Return the service that gives tokens for the server, None where it is not known."""
+    return token_services.service_at(_host(draft))
+
+
+def _host(draft: InitDraft) -> str:
+    preset = find_preset(draft.answers.preset)
+    return preset.host if preset else draft.answers.host
+
+
+def _beside_config(draft: InitDraft, ending: str) -> Path:
+    """Return the path of a file for a secret, in the user's own directory."""
+    own = users_config(os.environ)
+    assert own is not None
+    return own.with_name(f"{_NO_FILE_NAME.sub('-', draft.answers.name)}.{ending}")
 
 
 def _way(tag: str, text: str) -> dict[str, Any]:

@@ -43,7 +43,9 @@ def settled(questions: Questions, terminal: Terminal, output: Output) -> InitDra
 def _tried(draft: InitDraft, terminal: Terminal, output: Output) -> Report | int:
     """Return 0 for a server that takes the draft, or was not asked; else what it says."""
     if draft.lacks_secret:
-        terminal.say("Without a password it is not tried.")
+        is_signed_in_later = bool(draft.answers.client_id)
+        what = "before somebody has signed in" if is_signed_in_later else "without a password"
+        terminal.say(f"It is not tried {what}.")
         return ExitStatus.OK
     terminal.say("")
     try:

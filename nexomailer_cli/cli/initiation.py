@@ -102,11 +102,14 @@ def _tell_written(draft: InitDraft, output: Output) -> None:
     variable = answers.secret.get("env", "")
     if draft.keeps_password:
         where = answers.secret.get("file") or f"the keyring, as {answers.secret.get('keyring')}"
-        output.note(f"The password is in {printable(str(where))}.")
+        what = "client secret" if answers.client_id else "password"
+        output.note(f"The {what} is in {printable(str(where))}.")
     elif variable and variable not in os.environ:
         output.note(f"Before sending: export {printable(variable)}=... in the shell.")
     to = typed_address(answers.sender, "--from").spec if answers.sender else "you@example.com"
     option = _option_for(draft.path)
+    if answers.client_id:
+        output.note(f"First sign in: nexomailer auth login{option} {printable(answers.name)}")
     output.note(f'Now: echo "Hello" | nexomailer send{option} --to {printable(to)} --subject Test')
 
 

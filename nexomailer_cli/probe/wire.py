@@ -112,7 +112,8 @@ class Wire:
 
         Servers have echoed passwords. `unspoken` takes the secret out of a line.
         """
-        self._unspoken = unspoken
+        earlier = self._unspoken
+        self._unspoken = (lambda text: unspoken(earlier(text))) if earlier else unspoken
 
     def _understand(self, data: bytes) -> None:
         """Read to the end of one reply; what stands behind it was not asked for."""

@@ -142,6 +142,24 @@ def test_a_secret_is_where_it_is_said_to_be(
     assert provider["config"]["auth"] == {"user": "me@gmail.com", "pass": table}
 
 
+@pytest.mark.parametrize(
+    ("more", "client_secret"),
+    [((), {}), (("--secret", "env:CLIENT"), {"client_secret": {"env": "CLIENT"}})],
+)
+def test_a_script_may_leave_signing_in_to_a_browser(
+    more: tuple[str, ...], client_secret: dict[str, Any], tmp_path: Path
+) -> None:
+    user = ("--user", "me@outlook.com", "--client-id", "4pp")
+    result = init(tmp_path, "--preset", "outlook", *user, *more, "--yes")
+    assert result.exit_status == 0, result.stderr
+    (provider,) = written(tmp_path)["providers"]
+    auth = {"type": "oauth2", "user": "me@outlook.com", "client_id": "4pp", **client_secret}
+    assert provider["config"]["auth"] == auth
+    assert "First sign in: nexomailer auth login outlook" in result.stderr
+    status = run("auth", "status", cwd=tmp_path)
+    assert (status.exit_status, b"nobody is signed in" in status.stdout) == (77, True)
+
+
 def test_a_relative_file_is_the_one_that_was_meant(tmp_path: Path) -> None:
     init(tmp_path, *GMAIL[:-1], "file:mail.pass", "--yes", "--config", "below/nexomailer.toml")
     (provider,) = written(tmp_path, "below/nexomailer.toml")["providers"]
@@ -189,6 +207,8 @@ def test_a_server_of_ones_own(
         (("--preset", "gmail", "--user", "me@gmail.com"), 2, "There is no --secret"),
         (("--host", "h.test", "--secret", "env:X"), 2, "nobody it belongs to"),
         (("--host", "http://h.test"), 2, "write a host name"),
+        (("--host", "h.test", "--client-id", "x", "--user", "me"), 2, "h.test gives access tokens"),
+        (("--host", "smtp.gmail.com", "--client-id", "x"), 2, "nobody it belongs to"),
         (("--host", "h.test", "--security", "tls"), 2, "not one of auto"),
         (("--host", "h.test", "--ca-file", "nowhere.pem"), 66, "cannot read nowhere.pem"),
         (("--host", "h.test", "--ca-file", __file__), 66, "no certificate in PEM"),
@@ -325,7 +345,7 @@ def test_the_service_of_an_address_is_known_and_only_the_rest_is_asked(tmp_path:
     )
     assert status == 0, told
     assert "the password is an app password" in told
-    assert "Without a password it is not tried." in told
+    assert "It is not tried without a password." in told
     assert written(tmp_path)["providers"][0]["config"]["auth"]["pass"] == {"env": "SMTP_PASS"}
 
 
@@ -343,6 +363,46 @@ def test_only_what_was_asked_is_explained(tmp_path: Path) -> None:
     assert status == 0, told
     assert "env takes the name of an environment variable" in told
     assert "keyring:SERVICE" not in told
+
+
+@pytest.mark.parametrize("typed", ["", "s3cret~1"])
+def test_where_no_password_is_taken_a_browser_is_offered_first(typed: str, tmp_path: Path) -> None:
+    status, told = converse(
+        *("config", "init", "--from", "ann@contoso.test", "--preset", "office365"),
+        answers=[
+            ("nobody signs in", ""),
+            ("1  there is none: I sign in with a browser", "1"),
+            ("client id", "4pp"),
+            ("client secret", typed),
+        ],
+        cwd=tmp_path,
+    )
+    assert status == 0, told
+    assert "https://entra.microsoft.com" in told
+    assert "It is not tried before somebody has signed in." in told
+    assert "nexomailer auth login office365" in told
+    assert "s3cret" not in told
+    kept = tmp_path / ".config/nexomailer/office365.client-secret"
+    secret = {"client_secret": {"file": "~/.config/nexomailer/office365.client-secret"}}
+    auth = written(tmp_path)["providers"][0]["config"]["auth"]
+    application = {"type": "oauth2", "user": "ann@contoso.test", "client_id": "4pp"}
+    assert auth == application | (secret if typed else {})
+    assert kept.exists() is bool(typed)
+    if typed:
+        assert "The client secret is in ~/.config" in told
+        assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == ("s3cret~1\n", 0o600)
+
+
+def test_an_application_may_be_named_beforehand(tmp_path: Path) -> None:
+    options = ("--from", "a@gmail.com", "--client-id", "4pp", "--user", "a@gmail.com", "--force")
+    begun = ("config", "init", *options, "--secret", "env:CLIENT")
+    status, told = converse(*begun, "--preset", "gmail", answers=[], cwd=tmp_path)
+    assert status == 0, told
+    auth = written(tmp_path)["providers"][0]["config"]["auth"]
+    assert auth["client_secret"] == {"env": "CLIENT"}
+    status, told = converse(*begun, "--host", "h.test", answers=[], cwd=tmp_path)
+    assert status == 2
+    assert "it is not known where h.test gives access tokens" in told
 
 
 def dead_end(folder: Path, *last: tuple[str, str]) -> tuple[int, str]:
