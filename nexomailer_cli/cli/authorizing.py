@@ -97,7 +97,7 @@ def logout(name: str, everywhere: Globals) -> int:
     provider = _named(_config(everywhere), name)
     wallet = _wallet(provider, output)
     _require_renewable(provider, wallet)
-    with _written(wallet), wallet.store.locked(seconds=LOCK_SECONDS):
+    with _written(wallet, "forget"), wallet.store.locked(seconds=LOCK_SECONDS):
         token = wallet.store.read()
         wallet.store.delete()
     if token is None:
@@ -154,19 +154,19 @@ def _refused(error: TokenError, output: Output) -> int:
 
 
 def _keep(wallet: Wallet, token: Token) -> None:
-    with _written(wallet), wallet.store.locked(seconds=LOCK_SECONDS):
+    with _written(wallet, "keep"), wallet.store.locked(seconds=LOCK_SECONDS):
         wallet.store.write(token)
 
 
 @contextlib.contextmanager
-def _written(wallet: Wallet) -> Iterator[None]:
+def _written(wallet: Wallet, what: str) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
         raise OutputError("another process is renewing this token: try again") from None
     except OSError as error:
         said = printable(error.strerror or type(error).__name__)
-        raise OutputError(f"cannot keep the token in {wallet.store.place}: {said}") from error
+        raise OutputError(f"cannot {what} the token in {wallet.store.place}: {said}") from error
 
 
 def _config(everywhere: Globals) -> Config:

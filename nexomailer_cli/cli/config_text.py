@@ -94,4 +94,12 @@ def written(value: Any) -> str:
         return f"[{', '.join(map(written, value))}]"
     import tomli_w
 
-    return tomli_w.dumps({"value": value}).partition(" = ")[2].strip()
+    said = tomli_w.dumps({"value": value}).partition(" = ")[2].strip()
+    # TOML takes what a terminal would obey; such a thing stands inside of quotation marks only.
+    return said if said.isprintable() else "".join(map(_visible, said))
+
+
+def _visible(character: str) -> str:
+    """Return a character as TOML has it; half a one, which TOML cannot name, stays."""
+    is_half = "\ud800" <= character <= "\udfff"
+    return character if character.isprintable() or is_half else f"\\U{ord(character):08X}"

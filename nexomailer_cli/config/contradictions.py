@@ -103,7 +103,8 @@ def _rate(config: SmtpConfig) -> Iterator[Contradiction]:
 
 
 def _provider(provider: Provider) -> Iterator[Contradiction]:
-    if _CONTROL.search(provider.name):
+    # Shown in many places: nor one that a terminal would obey or that turns the text around.
+    if printable(provider.name) != provider.name:
         yield Contradiction("holds a control character", ("name",), ("name", "config"))
     header = provider.deduplication_header
     if header and not _FIELD_NAME.fullmatch(header):

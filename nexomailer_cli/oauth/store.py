@@ -55,6 +55,7 @@ class FileStore:
         self._path = folder / f"{key}.json"
         self._lock = folder / f"{key}.lock"
         self._warn = warn
+        self._told: set[str] = set()
 
     @property
     def place(self) -> str:
@@ -73,14 +74,20 @@ class FileStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            self._warn(f"{self.place}: cannot be read: {error.strerror}")
+            self._remark(f"cannot be read: {error.strerror}")
             return None
         if mode & 0o077:
-            self._warn(f"{self.place}: others can read this token: chmod 600 it (mode {mode:04o})")
+            self._remark(f"others can read this token: chmod 600 it (mode {mode:04o})")
         token = decoded(content)
         if token is None:
-            self._warn(f"{self.place}: is damaged, and not used")
+            self._remark("is damaged, and not used")
         return token
+
+    def _remark(self, words: str) -> None:
+        # Whoever renews a token reads twice: before the lock is had and after.
+        if words not in self._told:
+            self._told.add(words)
+            self._warn(f"{self.place}: {words}")
 
     def write(self, token: Token) -> None:
         """Replace the file."""

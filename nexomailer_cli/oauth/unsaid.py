@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _CHANGED = "(?:[^A-Za-z0-9]|%[0-9A-Fa-f]{2})"
 _RUNS = re.compile(r"([A-Za-z0-9]+)")
 MOST_BYTES = 4  # of a character in UTF-8
+FEWEST = 4  # letters of base64 that are looked for
 
 
 def unsaid(text: str, secrets: Iterable[str]) -> str:
@@ -49,5 +50,8 @@ def _in_base64(secret: str) -> Iterator[str]:
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for offset in range(3):
             # Behind other text it looks another way, and its ends depend on what that is.
-            inside = encode(b"\0" * offset + secret.encode()).decode().rstrip("=")
-            yield inside[4 if offset else 0 : -2 or None]
+            form = encode(b"\0" * offset + secret.encode()).decode().rstrip("=")
+            inside = form[4 if offset else 0 : -2 or None]
+            # Of a short secret too little is left to be told from any other text.
+            if len(inside) >= FEWEST:
+                yield inside

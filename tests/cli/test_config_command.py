@@ -32,6 +32,9 @@ config.auth = { pass = "${NOWHERE}" }
 """
 
 
+CONFIG_OF_ONE = '[[providers]]\nconfig.host = "localhost"'
+
+
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -286,6 +289,16 @@ def test_every_secret_says_where_it_is_kept_and_every_value_has_one_line(
     assert re.search(
         r'(?m)^access_token_command = \["\*{3}"\] +# line 3, from a command$', told.out
     )
+
+
+def test_what_a_terminal_would_obey_is_shown_as_toml_has_it(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    write('[defaults]\nheaders = { X-A = "\\u009B31m\\u202Eabc\\u2028" }\n' + CONFIG_OF_ONE)
+    told = Told(capfd, "show")
+    assert 'X-A = "\\U0000009B31m\\U0000202Eabc\\U00002028"' in told.out
+    shown = tomllib.loads(told.out)
+    assert shown["defaults"]["headers"]["X-A"] == "\x9b31m\u202eabc\u2028"
 
 
 def test_the_schema_is_printed(capfd: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_asked(tmp_pat
 
 
 def test_a_name_that_is_no_text_leaves_nothing_behind(tmp_path: Path) -> None:
-    result = init(tmp_path, *GMAIL, "--yes", "--name", "\udcff")
+    result = init(tmp_path, *GMAIL, "--yes", "--user", "\udcff")
     assert result.exit_status == 73
     assert "cannot write nexomailer.toml: not all of it is UTF-8 text" in result.stderr
     assert list(tmp_path.iterdir()) == []

@@ -363,7 +363,7 @@ def test_a_damaged_file_is_told_and_replaced(
     path.write_text(content)
     result = send(tmp_path, giver)
     assert result.exit_status == 0
-    assert "is damaged" in result.stderr
+    assert result.stderr.count("is damaged") == 1
     assert kept(tmp_path)["access_token"] in giver.valid
 
 

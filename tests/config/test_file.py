@@ -573,6 +573,8 @@ def test_without_a_provider_the_hint_shows_a_first_one(text: str) -> None:
         ),
         (MINIMAL + '[[providers]]\nconfig.host = "smtp.example.com"', "there is another provider"),
         ('[[providers]]\nname = "a\\u001b"\nconfig.host = "h"', "holds a control character"),
+        ('[[providers]]\nname = "a\\u009b"\nconfig.host = "h"', "holds a control character"),
+        ('[[providers]]\nname = "a\\u202e"\nconfig.host = "h"', "holds a control character"),
         ('[[providers]]\ntype = "ses"\nconfig.host = "h"', 'expected "smtp", got "ses"'),
         ("[[providers]]\nconfig = {}", "is missing"),
     ],

@@ -30,5 +30,10 @@ def test_words_without_a_secret_are_left_alone() -> None:
     assert unsaid("Token has expired.", ["", "a/b c"]) == "Token has expired."
 
 
+@pytest.mark.parametrize("secret", ["r\r\n", "ab", "xyz", "x1yz"])
+def test_of_a_short_secret_no_more_is_taken_out_than_itself(secret: str) -> None:
+    assert unsaid("Token has not been found.", [secret]) == "Token has not been found."
+
+
 def test_a_secret_of_signs_only_is_taken_for_what_it_is() -> None:
     assert unsaid("a //// b", ["////"]) == "a *** b"
