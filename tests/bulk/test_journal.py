@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nexomailer_cli.bulk import boot
+from nexomailer_cli.bulk import boot, journal_file
 from nexomailer_cli.bulk.journal import Journal
 from nexomailer_cli.bulk.state import Entry, Intent, State, Verdicted
 from nexomailer_cli.errors import InputError, MessageError, OutputError
@@ -78,6 +78,17 @@ def test_rows_are_on_record_all_or_none(path: str) -> None:
     assert not journal.has_rows
     journal.close()
     assert not Path(path).exists()
+
+
+def test_a_journal_that_was_not_finished_is_made_anew(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = journal_file.CREATE
+    monkeypatch.setattr(journal_file, "CREATE", whole.replace("TABLE spent", "TABLE spent spent"))
+    with pytest.raises(InputError):
+        Journal(path)
+    monkeypatch.setattr(journal_file, "CREATE", whole)
+    begun(path).close()
 
 
 def test_what_is_recorded_is_read_back(path: str) -> None:

@@ -83,8 +83,13 @@ class Scene:
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return what the command needs around it."""
-        url = f"smtp://127.0.0.1:{self.port}"
-        return {**os.environ, "NEXOMAILER_URL": url, "PYTHONPATH": str(ROOT), **(more or {})}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        ours = {
+            "NEXOMAILER_URL": f"smtp://127.0.0.1:{self.port}",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir(), "nexomailer-compiled")),
+        }
+        return {**kept, **ours, **(more or {})}
 
     def run(
         self,
@@ -164,21 +169,29 @@ class Scene:
     def faults(self, *, is_complete: bool) -> Iterator[str]:
         """Yield what is not as promised; a complete run has settled every row."""
         identities, delivered = self.delivered()
-        rows = self.states()
+        rows = dict(self.states().values())
         for name, count in (identities | delivered).items():
             if count > 1:
                 yield f"{name} was accepted {count} times"
-        for key, state in rows.values():
-            if state is State.ACCEPTED and not delivered[key]:
-                yield f"{key} is called accepted and was not"
-            if delivered[key] and state not in KEPT:
-                yield f"{key} was accepted, and would be sent again ({state.word})"
-            if is_complete and state not in SETTLED:
+        yield from untrue(rows, delivered)
+        if not is_complete:
+            return
+        for key, state in rows.items():
+            if state not in SETTLED:
                 yield f"{key} was forgotten ({state.word})"
-        if strangers := delivered.keys() - {key for key, _ in rows.values()}:
-            yield f"accepted, and not in the journal: {sorted(strangers)[:5]}"
-        if is_complete and len(rows) != self.rows:
+        if len(rows) != self.rows:
             yield f"the journal has {len(rows)} rows of {self.rows}"
+
+
+def untrue(rows: Mapping[str, State], delivered: Mapping[str, int]) -> Iterator[str]:
+    """Yield what a journal says that is not so, of those it has and those it should have."""
+    for key, state in rows.items():
+        if state is State.ACCEPTED and not delivered.get(key):
+            yield f"{key} is called accepted and was not"
+        if delivered.get(key) and state not in KEPT:
+            yield f"{key} was accepted, and would be sent again ({state.word})"
+    if strangers := delivered.keys() - rows.keys():
+        yield f"accepted, and not in the journal: {sorted(strangers)[:5]}"
 
 
 def states_in(journal: Path) -> dict[int, tuple[str, State]]:
