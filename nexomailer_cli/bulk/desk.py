@@ -207,7 +207,8 @@ class Desk:
         elif scope is Scope.PROVIDER:
             job.avoided |= {job.provider}
         if job.is_intended or ruling.rest != job.rest:
-            self._note(job, ruling, State.WAITING)
+            # What keeps a row that was tried before from a second copy is its own lease.
+            self._note(job, ruling, State.LEASED if job.tries else State.WAITING)
         self._requeue(job, now)
 
     def _defer(self, job: Job, ruling: Ruling, now: float) -> None:

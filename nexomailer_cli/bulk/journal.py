@@ -104,7 +104,8 @@ class Journal:
         every leased row, since the last records may not have reached the disk.
         """
         boot = boot_id()
-        is_same_boot = self.facts.get("boot") == boot
+        # Where nobody says, it may have been restarted.
+        is_same_boot = bool(boot) and self.facts.get("boot") == boot
         with self._writing() as write:
             lost = write.execute(sql.LOSE_SENDING, (KILLED,)).rowcount
             if not is_same_boot:

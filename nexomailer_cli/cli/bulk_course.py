@@ -65,29 +65,26 @@ class Whole:
         """Send what is to be sent; return the exit status."""
         journal = Journal(self._options.journal_path, durable=self._options.durable)
         try:
-            lost = self._prepare(journal)
-            return self._perform(journal, lost)
+            self._prepare(journal)
+            return self._perform(journal)
         finally:
             journal.close()
 
-    def _perform(self, journal: Journal, lost: int) -> int:
+    def _perform(self, journal: Journal) -> int:
         bounds = self._plan.first, self._plan.last
         counts = journal.counts(*bounds)
         due = sum(counts.get(state, 0) for state in OPEN)
-        if lost:
-            self._output.warn(
-                f"{lost} rows may or may not have been delivered when the last run was cut off"
-            )
-            tell_unknown(journal, self._output)
         if not due:
             return self._nothing_to_do(journal)
         self._ask(counts, due)
         ended = self._send(journal, due)
         return self._report(journal, ended)
 
-    def _prepare(self, journal: Journal) -> int:
-        """Begin the journal or see that it is this run's; return how many rows are now unknown."""
+    def _prepare(self, journal: Journal) -> None:
+        """Begin the journal, or see that it is this run's and what was left open there."""
         examination = self._written.examination()
+        # Before rows can get other numbers: leases know them by number.
+        self._recover(journal)
         if journal.has_rows:
             self._compare(journal, examination)
         else:
@@ -96,13 +93,19 @@ class Whole:
                 lambda: self._facts(examination) | self._identity(),
             )
             tell_examined(examination, self._output)
-        lost = journal.recover()
         if self._options.retry_failed:
             for state in FAILED:
                 journal.reopen(state, self._plan.first, self._plan.last)
         if self._options.resend_unknown:
             journal.reopen(State.UNKNOWN, self._plan.first, self._plan.last)
-        return lost
+
+    def _recover(self, journal: Journal) -> None:
+        lost = journal.recover()
+        if lost:
+            self._output.warn(
+                f"{lost} rows may or may not have been delivered when the last run was cut off"
+            )
+            tell_unknown(journal, self._output)
 
     def _identity(self) -> dict[str, str]:
         """Return what the Message-IDs of a new run follow from."""

@@ -141,6 +141,15 @@ def test_after_a_restart_of_the_machine_every_leased_row_is_unknown(
     assert "went down" in list(journal.records())[1].text
 
 
+def test_where_nobody_tells_of_restarts_there_may_have_been_one(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexomailer_cli.bulk.journal.boot_id", lambda: "")
+    journal = begun(path)
+    journal.lease(5)
+    assert journal.recover() == 5
+
+
 def test_without_a_restart_a_leased_row_is_as_before(path: str) -> None:
     journal = begun(path)
     journal.record((), [Verdicted(8, State.DEFERRED, 1)])
