@@ -60,6 +60,7 @@ class Whole:
         self._plan = plan
         self._written = written
         self._output = everywhere.output
+        self._told: frozenset[int] = frozenset()  # the unknown rows that were named
 
     def perform(self) -> int:
         """Send what is to be sent; return the exit status."""
@@ -105,7 +106,7 @@ class Whole:
             self._output.warn(
                 f"{lost} rows may or may not have been delivered when the last run was cut off"
             )
-            tell_unknown(journal, self._output)
+            self._told = tell_unknown(journal, self._output)
 
     def _identity(self) -> dict[str, str]:
         """Return what the Message-IDs of a new run follow from."""
@@ -213,6 +214,7 @@ class Whole:
             by_provider=desk.tally.by_provider,
         )
         tell(ending, journal, self._output)
+        tell_unknown(journal, self._output, self._told)
         self._say_how_to_go_on(counts)
         self._finish(journal, ending)
         return status

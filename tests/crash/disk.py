@@ -90,17 +90,15 @@ def moments(trace: Path, journal: str, delivered: str = "") -> Iterator[Moment]:
 
 
 def _touch(file: File, name: str, rest: str) -> None:
-    match name:
-        case "fdatasync" | "fsync":
-            file.sync()
-        case "pwrite64":
-            numbers = _NUMBERS.search(rest)
-            assert numbers is not None, rest
-            file.pending.append((int(numbers[2]), _data(rest)))
-        case "ftruncate":
-            numbers = _NUMBERS.search(rest)
-            assert numbers is not None, rest
-            file.pending.append((int(numbers[1]), None))
+    numbers = _NUMBERS.search(rest)
+    if name in ("fdatasync", "fsync"):
+        file.sync()
+    elif name == "pwrite64" and numbers is not None:
+        file.pending.append((int(numbers[2]), _data(rest)))
+    elif name == "ftruncate" and numbers is not None:
+        file.pending.append((int(numbers[1]), None))
+    else:
+        assert name == "unlink", (name, rest[-80:])
 
 
 def _heard(now: Moment, stream: bytes) -> bytes:

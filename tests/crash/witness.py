@@ -28,13 +28,13 @@ GREETING, CONTENT, END = "GREETING", "CONTENT", "END"
 class Pause:
     """Where the server stands still: before it answers this, after so many messages.
 
-    `is_reached` is set when it does. `go_on` is to be called in the server's loop.
+    `is_reached` is set when it does; `go_on` lets it go, from any thread.
     """
 
     at: str = ""
     after: int = 0
     is_reached: Event = field(default_factory=Event)
-    go_on: Callable[[], None] = lambda: None
+    go_on: Callable[[], object] = lambda: None
 
     def takes(self, point: str, taken: int) -> bool:
         """Whether it is here, for the first time."""
@@ -63,6 +63,7 @@ class Witness(asyncio.Protocol):
         self._is_data = False
         self._is_closed = False
         self._is_thinking = False
+        self._searched = 0  # octets in which there is no end of content
         self._left = -1  # octets of a chunk still to come
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -86,7 +87,8 @@ class Witness(asyncio.Protocol):
         if self._habits.pause.takes(point, self._habits.taken):
             self._is_thinking = True
             self._wire.pause_reading()
-            self._habits.pause.go_on = lambda: self._wake(answer)
+            loop = asyncio.get_running_loop()
+            self._habits.pause.go_on = lambda: loop.call_soon_threadsafe(self._wake, answer)
             self._habits.pause.is_reached.set()
         else:
             answer()
@@ -113,9 +115,11 @@ class Witness(asyncio.Protocol):
         return True
 
     def _take_data(self) -> bool:
-        at = self._buffer.find(b"\r\n.\r\n")
+        at = self._buffer.find(b"\r\n.\r\n", self._searched)
         if at < 0:
+            self._searched = max(0, len(self._buffer) - 4)
             return self._read_on()
+        self._searched = 0
         self._content = self._buffer[: at + 2]
         del self._buffer[: at + 5]
         self._is_data = False
@@ -192,7 +196,7 @@ async def witnessing(habits: Habits) -> AsyncIterator[int]:
     """Serve on loopback, with a small buffer for what was not read yet; give the port."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=128)
     if habits.pause.at:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     loop = asyncio.get_running_loop()
     connections: list[Witness] = []
 
