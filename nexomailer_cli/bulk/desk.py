@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.bulk.events import Settled, Troubled
-from nexomailer_cli.bulk.ruling import Ruling, rule, shuts_out
+from nexomailer_cli.bulk.ruling import LONGEST_DELAY, Ruling, rule, shuts_out
 from nexomailer_cli.bulk.state import Intent, State, Verdicted
 from nexomailer_cli.bulk.tally import Tally
 from nexomailer_cli.bulk.vigil import Vigil
@@ -224,7 +224,7 @@ class Desk:
             return
         job.avoided = frozenset()
         delay = retry_delay(ruling.decisive, job.tries)
-        due = now + min(delay, 86400.0) * (1.0 + JITTER * self._course.random.random())
+        due = now + min(delay, LONGEST_DELAY) * (1.0 + JITTER * self._course.random.random())
         verdict = self._note(job, ruling, State.DEFERRED, due)
         is_final = due > self._course.until
         if not is_final:

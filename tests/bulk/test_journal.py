@@ -198,6 +198,19 @@ def test_another_input_keeps_the_verdicts_of_whom_it_knows(path: str) -> None:
     assert journal.facts["input"] == "other"
 
 
+def test_what_a_fast_clock_recorded_does_not_hold_anything_up(path: str) -> None:
+    journal = begun(path, 2)
+    journal.record(
+        (),
+        [Verdicted(1, State.DEFERRED, 1, due=1e9), Verdicted(2, State.DEFERRED, 1, due=500.0)],
+        [("main", 60.0, 4, 1), ("main", 60.0, 7, 2), ("main", 60.0, 900, 5)],
+    )
+    journal.hurry(1000.0)
+    assert [each.due for each in journal.standings()] == [0.0, 500.0]
+    assert journal.spent("main", 60.0, 0, 7) == ((4, 1), (7, 7))
+    assert journal.spent("main", 60.0, 0) == ((4, 1), (7, 7))
+
+
 def test_a_file_that_is_no_journal_is_left_alone(path: str) -> None:
     Path(path).write_text("email,name\n" * 1000)
     with pytest.raises(InputError, match="not a journal, or it is damaged"):

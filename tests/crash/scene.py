@@ -56,6 +56,7 @@ class Scene:
     port: int
     connections: int = 1
     domain: str = "b.test"
+    query: str = ""  # of the provider's URL
     arguments: Sequence[str] = ("--subject", "Hi {{ name }}", "--text", "Hello {{ name }}")
     rows: int = 0
     unknown_after: list[int] = field(default_factory=list)
@@ -85,7 +86,7 @@ class Scene:
         """Return what the command needs around it."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         ours = {
-            "NEXOMAILER_URL": f"smtp://127.0.0.1:{self.port}",
+            "NEXOMAILER_URL": f"smtp://127.0.0.1:{self.port}{self.query}",
             "PYTHONPATH": str(ROOT),
             "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir(), "nexomailer-compiled")),
         }
@@ -209,6 +210,13 @@ def states_in(journal: Path) -> dict[int, tuple[str, State]]:
 @contextlib.contextmanager
 def witness(log: Path, *options: str) -> Iterator[int]:
     """Run the server in a process of its own; give its port."""
+    with witness_process(log, *options) as (_, port):
+        yield port
+
+
+@contextlib.contextmanager
+def witness_process(log: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run the server in a process of its own; give that and the port."""
     log.touch()
     with subprocess.Popen(
         [sys.executable, "-m", "tests.crash.witness", str(log), *options],
@@ -218,6 +226,6 @@ def witness(log: Path, *options: str) -> Iterator[int]:
     ) as server:
         assert server.stdout is not None
         try:
-            yield int(server.stdout.readline())
+            yield server, int(server.stdout.readline())
         finally:
             server.kill()

@@ -1,8 +1,9 @@
 """A server that writes down every message it has accepted, before it says so.
 
-    python -m tests.crash.witness LOG [--chunking] [--delay SECONDS]
+    python -m tests.crash.witness LOG [--chunking] [--delay SECONDS] [--grey N]
 
 Prints its port. What it has written is what was delivered, whoever is killed afterwards.
+With --grey it puts off every Nth address that it meets, the first time.
 In a test it may stand still at one point of a conversation, once, until it is let go.
 """
 
@@ -49,7 +50,15 @@ class Habits:
     delay: float = 0.002
     chunking: bool = False
     pause: Pause = field(default_factory=Pause)
+    grey: int = 0
     taken: int = 0
+    met: set[str] = field(default_factory=set)
+
+    def puts_off(self, who: str) -> bool:
+        """Whether this one has to come again."""
+        is_new = who not in self.met
+        self.met.add(who)
+        return is_new and self.grey > 0 and len(self.met) % self.grey == 0
 
 
 class Witness(asyncio.Protocol):
@@ -150,21 +159,26 @@ class Witness(asyncio.Protocol):
                 words = ["witness.test", "PIPELINING", *["CHUNKING"] * self._habits.chunking]
                 self._say("\r\n".join(f"250-{word}" for word in words), "250 8BITMIME")
             case "RCPT":
-                self._recipients.append(line.partition("<")[2].partition(">")[0])
-                self._say("250 ok")
+                self._take_recipient(line.partition("<")[2].partition(">")[0])
             case "DATA":
-                self._is_data = True
-                self._say("354 go on")
+                self._is_data = bool(self._recipients)
+                self._say("354 go on" if self._is_data else "554 5.5.1 no valid recipients")
             case "BDAT":
                 self._left = int(argument.split()[0])
-            case "RSET":
-                self._recipients.clear()
-                self._say("250 ok")
             case "QUIT":
                 self._say("221 bye")
                 self._wire.close()
             case _:
+                if verb == "RSET":
+                    self._recipients.clear()
                 self._say("250 ok")
+
+    def _take_recipient(self, who: str) -> None:
+        if self._habits.puts_off(who):
+            self._say("451 4.7.1 Greylisted")
+        else:
+            self._recipients.append(who)
+            self._say("250 ok")
 
     def _accept(self) -> None:
         """Write down what was delivered; the answer comes a little later, as from a disk."""
@@ -232,5 +246,7 @@ if __name__ == "__main__":
     parser.add_argument("log")
     parser.add_argument("--delay", type=float, default=0.002)
     parser.add_argument("--chunking", action="store_true")
+    parser.add_argument("--grey", type=int, default=0)
     wanted = parser.parse_args()
-    asyncio.run(serve(Habits(opened(wanted.log), wanted.delay, chunking=wanted.chunking)))
+    habits = Habits(opened(wanted.log), wanted.delay, wanted.chunking, grey=wanted.grey)
+    asyncio.run(serve(habits))
