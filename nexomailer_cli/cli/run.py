@@ -32,6 +32,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _FULL:
             return _explain(_unwritable(error), arguments)
+        if isinstance(error, OSError) and error.errno in _TOO_MANY:
+            return _explain(_unopenable(error), arguments)
         if "--debug" in arguments:
             raise
         return _confess(error, arguments)
@@ -55,6 +57,15 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 # What typer writes by itself, such as help, comes back as one of these.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+_TOO_MANY = {errno.EMFILE, errno.ENFILE}
+
+
+def _unopenable(error: OSError) -> errors.InputError:
+    return errors.InputError(
+        f"cannot open another file: {error.strerror}",
+        hint="Let this process open more of them (“ulimit -n” in a shell).",
+    )
 
 
 def _unwritable(error: OSError) -> errors.OutputError:

@@ -19,7 +19,7 @@ def small(scene: Scene) -> Iterator[Scene]:
     place = scene.folder / "small"
     place.mkdir()
     subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "nexomailer", str(place)], check=True
+        ["mount", "-t", "tmpfs", "-o", "size=220k", "nexomailer", str(place)], check=True
     )
     try:
         yield Scene(place, scene.log, scene.port, connections=4)
@@ -28,7 +28,7 @@ def small(scene: Scene) -> Iterator[Scene]:
 
 
 def test_a_full_disk_stops_it_and_with_room_it_goes_on(small: Scene) -> None:
-    small.begin(3000)
+    small.begin(1500)
     ended = small.run()
     assert ended.status == 73, ended.told
     assert "database or disk is full" in ended.told
@@ -46,7 +46,7 @@ def test_a_full_disk_stops_it_and_with_room_it_goes_on(small: Scene) -> None:
 
 
 def test_a_full_disk_in_the_middle_of_a_run(small: Scene) -> None:
-    small.begin(3000)
+    small.begin(1500)
     assert small.run("--check").status == 0
     with small.started() as process:
         while not small.log.stat().st_size:

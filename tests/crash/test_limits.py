@@ -77,7 +77,7 @@ def test_a_server_that_stands_still_for_a_while(tmp_path: Path, shape: tuple[str
     log = tmp_path / "accepted.log"
     with witness_process(log, *shape, "--delay", "0.01") as (server, port):
         scene = Scene(
-            tmp_path, log, port, connections=4, query="?socket_timeout=1&connection_timeout=1"
+            tmp_path, log, port, connections=4, query="?socket_timeout=1s&connection_timeout=1s"
         )
         scene.begin(400)
         with scene.started() as process:
