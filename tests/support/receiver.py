@@ -11,7 +11,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 GOOD, LATER, NEVER, BYE = "good", "later", "never", "bye"
-ANSWERS = (GOOD, GOOD, GOOD, LATER, NEVER, BYE)
+ANSWERS = (*[GOOD] * 12, LATER, LATER, NEVER, BYE)
 
 _RECIPIENT = re.compile(rb"RCPT TO:<([^>]*)>")
 
