@@ -22,7 +22,8 @@ from nexomailer_cli.errors import (
     ProtocolError,
     UsageError,
 )
-from nexomailer_cli.message.address import Address, parse_address, parse_addresses
+from nexomailer_cli.message.address import parse_address, parse_addresses
+from nexomailer_cli.message.draft import Address
 from nexomailer_cli.printable import printable
 from nexomailer_cli.smtp.reply import Reply, ReplyReader
 
