@@ -23,7 +23,7 @@ fix: .venv/.dev  ## what can be mended by machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-servers: .venv/.dev  ## against a real Postfix and a real Exim; installs them, so needs root
+test-servers: .venv/.dev  ## against a real Postfix, Exim and Dovecot, and real proxies; installs them, so needs root
 	tests/servers/install.sh
 	$(BIN)/pytest -m servers tests/servers
 

@@ -14,7 +14,7 @@ from nexomailer_cli.bulk.tally import Bounds
 from nexomailer_cli.errors import MessageError
 from nexomailer_cli.smtp.envelope import Mail
 from nexomailer_cli.smtp.failure import Failure, Scope
-from nexomailer_cli.smtp.outcome import Attempt
+from nexomailer_cli.smtp.outcome import Attempt, Disposition, Phase, Verdict
 from nexomailer_cli.smtp.reply import Reply
 from tests.bulk.office import Answer, Office, rows, write
 
@@ -299,3 +299,48 @@ def test_a_row_that_was_tried_before_keeps_its_lease_when_its_session_is_lost(
     office.run()
     assert seen == [State.LEASED]
     assert office.states == {1: State.ACCEPTED}
+
+
+def test_a_server_that_loses_messages_is_not_given_many(tmp_path: Path) -> None:
+    office = Office(tmp_path, 200, providers=("main", "spare"))
+    office.pool.answer = lambda _address, _try: "lost"
+    office.run()
+    lost = sum(state is State.UNKNOWN for state in office.states.values())
+    assert lost <= 3 + office.pool.connections
+    assert len(office.states) - lost == office.pools["spare"].sent.total()
+    assert any(isinstance(event, Troubled) for event in office.events)
+
+
+def test_with_no_other_server_the_rows_wait_for_one_that_loses_messages(tmp_path: Path) -> None:
+    office = Office(tmp_path, 200, patience=0.0)
+    office.pool.answer = lambda _address, _try: "lost"
+    office.run()
+    assert office.desk.stop_reason == "no provider can be used"
+    assert Counter(office.states.values())[State.WAITING] >= 200 - 3 - office.pool.connections
+
+
+SENDER_REFUSED = Reply(550, "5.7.60", ("not your sender",))
+
+
+def by_sender(reply: Reply) -> Disposition:
+    failure = Failure(Scope.SENDER, is_transient=False)
+    return Disposition("x", Verdict.REJECTED, Phase.MAIL, reply, "", failure)
+
+
+@pytest.mark.parametrize("count", [3, 900])
+@pytest.mark.parametrize("is_off", [True, False])
+def test_rows_that_only_a_useless_provider_could_serve_do_not_keep_a_run_waiting_for_ever(
+    tmp_path: Path, count: int, is_off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path, count, providers=("a", "b"), patience=60.0)
+    monkeypatch.setattr("tests.bulk.office.disposition", lambda each, answer: by_sender(answer))
+    office.pools["a"].answer = lambda _address, _tries: SENDER_REFUSED
+    office.pools["b"].answer = lambda _address, _tries: Scope.PROVIDER
+    if is_off:
+        office.line_up.gates["b"].switch_off()
+    office.run()
+    assert all_are(office, State.WAITING)
+    assert [each.reason for each in office.events if isinstance(each, Stopping)] == [
+        "no provider can be used"
+    ]
+    assert office.seconds < 3600

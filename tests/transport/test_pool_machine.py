@@ -250,11 +250,13 @@ class Office(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "pool"):
-            self._turn()
-            self.loop.run_until_complete(self.pool.aclose(drain=False))
+            parting = self.loop.create_task(self.pool.aclose(drain=False))
+            for _ in range(20):
+                self._turn()
+            assert not self.surprises
+            assert parting.done()
             assert not self.out
             self.what_is_told_is_so()
-            assert not self.surprises
         self.patch.undo()
         self.loop.close()
 
