@@ -1,6 +1,6 @@
 """Any number of sessions, any order of events, in a time of its own: every mail comes back truly.
 
-The pool, its lanes and the pipelines are real; the wire, the handshake and the loop's clock
+The pool, its lanes and the pipelines are real; the wire, its opening and the loop's clock
 are stand-ins, so that Hypothesis says what happens next, and can say it again.
 """
 
@@ -108,7 +108,7 @@ class Office(RuleBasedStateMachine):
     @initialize(shape=st.sampled_from(SHAPES), messages=st.integers(1, 4))
     def begin(self, shape: tuple[bool, bool], messages: int) -> None:
         self.extensions = Extensions(pipelining=shape[0], chunking=shape[1])
-        self.patch.setattr(pool_module, "Handshake", self._handshake)
+        self.patch.setattr(pool_module, "Opening", self._opening)
         limits = PoolLimits(connections=CONNECTIONS, messages=messages)
         self.pool = Pool(account(1), self, limits)
         self._turn(self.pool.wake)
@@ -147,13 +147,13 @@ class Office(RuleBasedStateMachine):
 
     # --- what happens --------------------------------------------------------------------------
 
-    def _handshake(self, *_: object) -> Any:
+    def _opening(self, *_: object) -> Any:
         machine = self
 
-        class Handshake:
+        class Opening:
             tls_version = ""
 
-            async def open(self) -> Session:
+            async def open(self, *, in_thread: bool) -> Session:
                 knock = asyncio.get_running_loop().create_future()
                 machine.knocking.append(knock)
                 if not await knock:
@@ -161,7 +161,7 @@ class Office(RuleBasedStateMachine):
                 machine.wires.append(Wire(Receiver(machine.delivered)))
                 return Session(machine.wires[-1], machine.extensions, "")
 
-        return Handshake()
+        return Opening()
 
     def _turn(self, work: Callable[[], object] = lambda: None) -> None:
         """Do something within the loop, and let it come to rest."""
