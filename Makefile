@@ -40,9 +40,8 @@ faults: .venv/.dev  ## disks, clocks, signals and system calls that fail; instal
 
 FUZZ_SECONDS ?= 15
 fuzz: .venv/.fuzz  ## bytes that nobody would write, for so many seconds for each reader of them
-	for target in reply address rows configuration; do \
-	  $(BIN)/python -m tests.fuzz $$target .venv/fuzz $(FUZZ_SECONDS) || exit 1; \
-	done
+	printf '%s\n' reply address rows configuration | \
+	  xargs -P 2 -I TARGET $(BIN)/python -m tests.fuzz TARGET .venv/fuzz $(FUZZ_SECONDS)
 
 prove:  ## everything there is, at length: two hours
 	$(MAKE) check test-servers

@@ -11,6 +11,8 @@ from tests.crash.scene import Scene, witness
 
 # With it set, trials that are cut short in the check before every change go all the way.
 IS_LONG = bool(os.environ.get("NEXOMAILER_PROVE"))
+# How content is sent makes no difference to most of what can go wrong.
+EITHER = pytest.mark.parametrize("scene", ["DATA", "BDAT"] if IS_LONG else ["DATA"], indirect=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,6 +19,8 @@ _CALL = re.compile(r'^[0-9]+ +([a-z0-9]+)\((?:[0-9]+<([^>]*)>|"([^"]*)")(.*)$')
 _DATA = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 _NUMBERS = re.compile(r", ([0-9]+)(?:, ([0-9]+))?\) += [0-9]+$")
 _END = re.compile(rb"\r\n\.\r\n|BDAT ([0-9]+) LAST\r\n")
+_UNFINISHED = " <unfinished ...>"
+_RESUMED = re.compile(r" *<\.\.\. [a-z0-9_]+ resumed>(.*)$")
 _RECIPIENT = re.compile(rb"RCPT TO:<([^>]+)>")
 
 
@@ -71,7 +73,7 @@ def moments(trace: Path, journal: str, delivered: str = "") -> Iterator[Moment]:
     """
     now = Moment({}, {})
     streams: dict[str, bytes] = {}
-    for line in trace.read_text("ascii").splitlines():
+    for line in _whole(trace.read_text("ascii").splitlines()):
         found = _CALL.match(line)
         if found is None:
             continue
@@ -87,6 +89,19 @@ def moments(trace: Path, journal: str, delivered: str = "") -> Iterator[Moment]:
         elif path.startswith(("socket:", "TCP:")):
             streams[path] = _heard(now, streams.get(path, b"") + _data(rest))
     yield now
+
+
+def _whole(lines: list[str]) -> Iterator[str]:
+    """Put together what strace tells in two pieces, where threads make calls at once."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        thread, _, words = line.partition(" ")
+        if words.endswith(_UNFINISHED):
+            begun[thread] = line.removesuffix(_UNFINISHED)
+        elif found := _RESUMED.match(words):
+            yield begun.pop(thread) + found[1]
+        else:
+            yield line
 
 
 def _touch(file: File, name: str, rest: str) -> None:

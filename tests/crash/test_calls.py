@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.calls import CHANGES, WRITES, Call, calls_from, failing_at, killed_at, traced
-from tests.crash.conftest import IS_LONG
+from tests.crash.conftest import EITHER, IS_LONG
 from tests.crash.scene import KILLED, Scene
 
 ROWS = 3
@@ -68,6 +68,7 @@ def test_it_may_be_killed_before_every_call(scene: Scene, case: Case) -> None:
     assert killed.count(True) > 0.8 * len(calls)
 
 
+@EITHER
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 def test_every_write_to_the_journal_may_fail(scene: Scene, case: Case, error: str) -> None:
     names = WRITES if error == "EIO" else ("pwrite64",)
@@ -89,6 +90,7 @@ def test_every_write_to_the_journal_may_fail(scene: Scene, case: Case, error: st
     all_of(calls, trial)
 
 
+@EITHER
 def test_what_cannot_be_made_is_told(scene: Scene, case: Case, tmp_path: Path) -> None:
     opened = [
         each for each in calls_of_a_run(scene, ("openat",)) if scene.journal.name in each.words

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.calls import Call, failing_at
+from tests.crash.conftest import EITHER
 from tests.crash.scene import Scene
 
 
@@ -27,6 +28,7 @@ def small(scene: Scene) -> Iterator[Scene]:
         subprocess.run(["umount", str(place)], check=True)
 
 
+@EITHER
 def test_a_full_disk_stops_it_and_with_room_it_goes_on(small: Scene) -> None:
     small.begin(1500)
     ended = small.run()
@@ -45,6 +47,7 @@ def test_a_full_disk_stops_it_and_with_room_it_goes_on(small: Scene) -> None:
     assert list(small.faults(is_complete=True)) == []
 
 
+@EITHER
 def test_a_full_disk_in_the_middle_of_a_run(small: Scene) -> None:
     small.begin(1500)
     assert small.run("--check").status == 0
@@ -73,6 +76,7 @@ def _fill(path: Path) -> None:
                 return
 
 
+@EITHER
 @pytest.mark.parametrize("number", [1, 3, 4, 5])
 def test_a_disk_that_does_not_sync_stops_it(scene: Scene, number: int) -> None:
     scene.connections = 4
@@ -88,6 +92,7 @@ def test_a_disk_that_does_not_sync_stops_it(scene: Scene, number: int) -> None:
     assert list(scene.faults(is_complete=True)) == []
 
 
+@EITHER
 def test_a_journal_that_may_not_be_written_is_told(scene: Scene) -> None:
     scene.begin(3)
     scene.run("--limit", "1")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nexomailer_cli.bulk.state import State
-from tests.crash.conftest import IS_LONG
+from tests.crash.conftest import EITHER, IS_LONG
 from tests.crash.scene import KILLED, Ended, Scene, witness_process
 from tests.support.run import wait_for
 
@@ -36,6 +36,7 @@ def test_with_twenty_descriptors_there_are_fewer_connections(scene: Scene) -> No
     assert list(scene.faults(is_complete=True)) == []
 
 
+@EITHER
 def test_with_hardly_any_it_says_what_is_missing(scene: Scene) -> None:
     scene.connections = 4
     for number in range(3, 20, 1 if IS_LONG else 3):
@@ -106,6 +107,7 @@ def library() -> Path:
     return found
 
 
+@EITHER
 @pytest.mark.parametrize("jump", [-240, 240])
 def test_the_clock_may_jump_while_it_runs(
     scene: Scene, library: Path, tmp_path: Path, jump: int
@@ -151,6 +153,7 @@ def test_and_between_two_runs(tmp_path: Path, library: Path, jump: int) -> None:
     assert list(scene.faults(is_complete=True)) == []
 
 
+@EITHER
 def test_whoever_is_killed_at_another_time_goes_on_at_this_one(
     scene: Scene, library: Path, tmp_path: Path
 ) -> None:
