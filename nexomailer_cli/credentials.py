@@ -86,7 +86,7 @@ class Wallet:
         from nexomailer_cli.config.proxy import read_proxy
 
         with self._blocking():
-            url = self._resolved(secret, "proxy", seconds)
+            url = self._looked_up_for("proxy", secret, "proxy", seconds)
         try:
             return read_proxy(url)
         except ValueError as error:
@@ -103,10 +103,15 @@ class Wallet:
     def _resolved(self, secret: Secret | None, what: str, seconds: float = float("inf")) -> str:
         if secret is None:
             return ""
+        user = self._auth.user if self._auth else ""
+        return self._looked_up_for(user, secret, what, seconds)
+
+    def _looked_up_for(self, user: str, secret: Secret, what: str, seconds: float) -> str:
+        """Return a secret's value; `user` is whose it is in a keyring."""
         from nexomailer_cli.config.secrets import resolve
 
         return resolve(
-            secret.of(self._auth.user) if self._auth else secret,
+            secret.of(user),
             env=self._env,
             prompt=self._prompt,
             label=f"{what} of provider {self._provider.name}",

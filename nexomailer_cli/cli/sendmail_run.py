@@ -41,13 +41,16 @@ def perform(arguments: Sequence[str], everywhere: Globals) -> int:
         everywhere = structs.replace(everywhere, verbose=True)
     output = everywhere.output
     config = load_config(options.config or everywhere.config, os.environ, warn=output.warn)
-    mail = submitted(sources.read_stdin("--raw"), options, config.defaults)
+    defaults = config.standing
+    mail = submitted(sources.read_stdin("--raw"), options, defaults)
     wishes = wishes_for(
         mail,
         started=started,
-        deadline=config.defaults.deadline,
-        retry_for=config.defaults.retry_for,
+        deadline=defaults.deadline,
+        retry_for=defaults.retry_for,
     )
+    # A finished message: no provider changes what it says.
+    wishes = structs.replace(wishes, keeps_content=True)
     return deliver_and_report(config, mail, wishes, output, as_json=False)
 
 

@@ -11,7 +11,10 @@ import pytest
 
 from nexomailer_cli.sandbox.reception import Captured
 from tests.cli.conftest import Post, parsed
+from tests.support.beside import peer
+from tests.support.providers import FROM, configure, provider
 from tests.support.run import CLOSED, environment, run
+from tests.support.script import GOODBYE, greeting, transaction
 
 MESSAGE = b"From: a@a.test\nTo: b@b.test, c@c.test\nBcc: d@d.test\nSubject: x\n\nx\n.\ny\n"
 
@@ -180,3 +183,20 @@ def test_it_answers_to_the_name_alone(post: Post) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
     assert len(post.sandbox.captured) == before + 1
     assert os.access(link, os.X_OK)
+
+
+def test_a_provider_s_own_sender_stands_in_for_the_default_one(tmp_path: Path) -> None:
+    with peer((*greeting(), *transaction(), *GOODBYE)) as server:
+        path = configure(tmp_path, {**provider("main", server), "from": "shop@shop.test"})
+        path.write_text(path.read_text().replace(f'from = "{FROM}"\n', ""))
+        result = run("sendmail", "root", stdin=b"Subject: x\n\nx\n", cwd=tmp_path)
+    assert result.exit_status == 0, result.stderr
+    assert server.heard[1:3] == ["MAIL FROM:<shop@shop.test>", "RCPT TO:<root@shop.test>"]
+
+
+def test_a_finished_message_keeps_its_author_whatever_the_provider_s_sender(tmp_path: Path) -> None:
+    with peer((*greeting(), *transaction(), *GOODBYE)) as server:
+        configure(tmp_path, {**provider("main", server), "from": "shop@shop.test"})
+        result = run("sendmail", "b@b.test", stdin=MESSAGE, cwd=tmp_path)
+    assert result.exit_status == 0, result.stderr
+    assert parsed(server.contents[0])["From"] == "a@a.test"

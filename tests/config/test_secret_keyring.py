@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import keyring
 import pytest
@@ -11,6 +12,9 @@ from keyring.errors import KeyringLocked
 
 from nexomailer_cli.config.secret_keyring import KeyringError, is_usable, keep
 from nexomailer_cli.config.secrets import Secret, resolve
+from nexomailer_cli.config.settings import Provider, SmtpConfig
+from nexomailer_cli.config.sign_in import Auth
+from nexomailer_cli.credentials import Wallet
 from nexomailer_cli.errors import SecretError
 
 SECRET = Secret("keyring", ("mail",)).of("me@example.com")
@@ -100,3 +104,17 @@ def test_a_keyring_that_keeps_nothing_is_not_offered(
     assert not is_usable()
     monkeypatch.setitem(sys.modules, "keyring", None)
     assert not is_usable()
+
+
+@pytest.mark.parametrize("auth", [None, Auth(user="me", password=Secret("prompt"))])
+def test_a_proxy_may_be_in_the_keyring_whoever_signs_in(
+    desktop: Desktop, auth: Auth | None
+) -> None:
+    keep("way-out", "proxy", "socks5h://tim:hunter2@h:1")
+    config = SmtpConfig(host="h", proxy=Secret("keyring", ("way-out",)), auth=auth)
+    wallet = Wallet(
+        Provider(name="main", config=config), env={}, prompt=None, warn=None, blocking=nullcontext
+    )
+    proxy = wallet.proxy(seconds=5.0)
+    assert proxy is not None
+    assert (proxy.place, proxy.password) == ("h:1", "hunter2")
