@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from nexomailer_cli.bulk.blame import blame
 from nexomailer_cli.bulk.events import Settled
-from nexomailer_cli.bulk.ruling import Ruling, first_words, refused_in, rule, words_of
+from nexomailer_cli.bulk.ruling import (
+    LONGEST_DELAY,
+    Ruling,
+    first_words,
+    refused_in,
+    rule,
+    words_of,
+)
 from nexomailer_cli.bulk.state import Intent, State, Verdicted
 from nexomailer_cli.bulk.tally import Tally
 from nexomailer_cli.bulk.vigil import Vigil
@@ -191,7 +198,8 @@ class Desk:
         elif scope is Scope.PROVIDER:
             job.avoided |= {job.provider}
         if job.is_intended or ruling.rest != job.rest:
-            self._note(job, ruling, State.WAITING, text)
+            # What keeps a row that was tried before from a second copy is its own lease.
+            self._note(job, ruling, State.LEASED if job.tries else State.WAITING, text)
         self._requeue(job, now)
 
     def _defer(self, job: Job, ruling: Ruling, text: str, now: float) -> None:
@@ -207,7 +215,7 @@ class Desk:
             return
         job.avoided = frozenset()
         delay = retry_delay(ruling.decisive, job.tries)
-        due = now + min(delay, 86400.0) * (1.0 + JITTER * self._course.random.random())
+        due = now + min(delay, LONGEST_DELAY) * (1.0 + JITTER * self._course.random.random())
         verdict = self._note(job, ruling, State.DEFERRED, text, due)
         is_final = due > self._course.until
         if not is_final:

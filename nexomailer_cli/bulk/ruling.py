@@ -10,6 +10,7 @@ from nexomailer_cli.bulk.state import State
 from nexomailer_cli.smtp.failure import Scope
 from nexomailer_cli.smtp.outcome import Attempt, Disposition, Phase, Verdict
 from nexomailer_cli.transport.account import SIGN_IN_CODES
+from nexomailer_cli.transport.retry import JITTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 AT_ONCE = frozenset({Scope.PROVIDER, Scope.RATE, Scope.QUOTA, Scope.SESSION, Scope.CROWD})
 # This provider will not take the row, another may.
 SHUT = frozenset({Scope.SENDER, Scope.CAPACITY})
+# Seconds until a row that was put off is tried again, before and after jitter.
+LONGEST_DELAY = 86400.0
+LONGEST_WAIT = LONGEST_DELAY * (1.0 + JITTER)
 
 _BETWEEN = "\x1f"
 
