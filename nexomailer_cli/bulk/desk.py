@@ -164,7 +164,8 @@ class Desk:
         elif Scope.QUOTA in failures:
             gate.park(now)
         elif failures.keys() == {Scope.SESSION}:
-            gate.give_back()
+            # One session after the other is more than bad luck.
+            gate.give_back() if job.sessions < MAX_SESSIONS else gate.fail(now)
         else:
             gate.succeed()
             self._vigil.progress = now
@@ -211,12 +212,12 @@ class Desk:
         self._requeue(job, now)
 
     def _defer(self, job: Job, ruling: Ruling, now: float) -> None:
-        """Put a row off; one whose message was deferred goes to another provider at once."""
+        """Put a row off; what another provider may do better goes there at once."""
         job.tries += 1
         job.sessions = 0
         failure = ruling.decisive.failure
         job.avoided |= {job.provider}
-        is_tried_elsewhere = failure is not None and failure.scope is Scope.MESSAGE
+        is_tried_elsewhere = failure is not None and failure.may_fail_over
         if is_tried_elsewhere and not (job.avoided | job.shut) >= self.line_up.usable():
             self._note(job, ruling, State.LEASED)
             self._requeue(job, now)
