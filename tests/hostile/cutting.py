@@ -147,7 +147,7 @@ class _Guest:
             await self._end()
         if size is None:
             # A lone dot is the whole content where nobody was taken.
-            while (await self._reader.readline()) != b".\r\n":
+            while (await self._reader.readuntil(b"\n")) != b".\r\n":
                 pass
         else:
             await self._reader.readexactly(size)

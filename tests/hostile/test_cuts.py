@@ -21,8 +21,9 @@ from tests.support.providers import configure, provider
 from tests.support.run import run
 
 SECRET = "Cut-Off-Pa55word"
-HASTY, PATIENT = "250ms", "5s"
-BIG = "a line that says little\n" * 250_000  # more than all buffers hold
+# How long a server may be silent that falls silent, one with much to read, and one in order.
+HASTY, THOROUGH, PATIENT = "300ms", "1s", "8s"
+BIG = "a line that says little\n" * 200_000  # more than all buffers hold
 LETTER = ("--from", "a@a.test", "--subject", "Hi", "--text", "@body")
 REFUSED, TAKEN, ALSO_TAKEN = "no@b.test", "r1@b.test", "r2@b.test"
 
@@ -81,6 +82,14 @@ class Stage:
                     assert stored == 0, row
 
 
+def patience(cell: Cell) -> str:
+    """Return the time-outs for the server that is cut."""
+    step, way = cell
+    if way != "hang":
+        return PATIENT
+    return THOROUGH if step == "content" else HASTY
+
+
 @contextmanager
 def stage(
     folder: Path, cell: Cell, healthy: Chain, *keywords: str, times: int = 1_000_000
@@ -89,19 +98,19 @@ def stage(
     step, way = cell
     (folder / "body").write_text(BIG if step == "content" else "x")
     tls = healthy.server_context()
-    patience = HASTY if way == "hang" else PATIENT
     config = {
         "auth": {"user": "tim", "pass": SECRET},
         "tls": {"ca_file": str(healthy.authority)},
-        "socket_timeout": patience,
-        "connection_timeout": patience,
     }
     offered = (*keywords, *("LIMITS RCPTMAX=1",) * (step == "rset"))
     main = Cutter(step, way, tls, offered, times)
     with beside(cutting(main)), beside(cutting(Cutter("", "", tls, offered))) as backup:
         first, second = (
-            provider(name, server.port, **config)
-            for name, server in (("main", main), ("backup", backup))
+            provider(name, server.port, **config, socket_timeout=each, connection_timeout=each)
+            for name, server, each in (
+                ("main", main, patience(cell)),
+                ("backup", backup, PATIENT),
+            )
         )
         configure(folder, first, second)
         yield Stage(folder, main, backup)
