@@ -7,6 +7,7 @@ again, and servers lock the account after a few. Sending and the probe share thi
 from __future__ import annotations
 
 import binascii
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -116,11 +117,17 @@ _CONVERSATIONS: dict[str, Callable[[Credentials], Conversation]] = {
 
 def unspoken(text: str, credentials: Credentials) -> str:
     """Return `text` with every form of the secret replaced: servers have echoed passwords."""
-    secrets = [secret for secret in (credentials.password, credentials.token) if secret]
-    sent = [b64 for secret in secrets for b64 in _sent(credentials, secret)]
-    for form in (*sent, *secrets):
+    for form in _forms(credentials):
         text = text.replace(form, "***")
     return text
+
+
+# A session asks for every reply.
+@lru_cache(maxsize=16)
+def _forms(credentials: Credentials) -> tuple[str, ...]:
+    secrets = [secret for secret in (credentials.password, credentials.token) if secret]
+    sent = [b64 for secret in secrets for b64 in _sent(credentials, secret)]
+    return (*sent, *secrets)
 
 
 def _sent(credentials: Credentials, secret: str) -> list[str]:

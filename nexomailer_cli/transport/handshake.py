@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
@@ -81,7 +82,9 @@ class Handshake:
         if terms.credentials is not None:
             await self._sign_in(extensions, terms.credentials)
         self._reading.verify_silence(self.phase)
-        return Session(self._wire, extensions, self.tls_version)
+        credentials = terms.credentials
+        unspoken = partial(auth.unspoken, credentials=credentials) if credentials else None
+        return Session(self._wire, extensions, self.tls_version, unspoken)
 
     async def _connect(self) -> None:
         terms = self._terms

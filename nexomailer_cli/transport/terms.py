@@ -16,6 +16,7 @@ from nexomailer_cli.smtp.outcome import Phase
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -81,8 +82,12 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True):
-    """A session that may send, and the wire it runs on."""
+    """A session that may send, and the wire it runs on.
+
+    `unspoken` takes the secret of the sign-in out of what the server says.
+    """
 
     wire: asyncio.Transport
     extensions: Extensions
     tls_version: str
+    unspoken: Callable[[str], str] | None = None
