@@ -194,5 +194,5 @@ async def cutting(server: Cutter) -> AsyncIterator[Cutter]:
         await listening.wait_closed()
         for writer in writers:
             writer.transport.abort()  # a polite end of TLS may still be under way
-        for _ in range(3):  # transports close in the loop's next turns
-            await asyncio.sleep(0)
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
