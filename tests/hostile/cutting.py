@@ -13,6 +13,7 @@ import struct
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from threading import Event
 
 # Where in a session, in this order. `content` is in the middle of it, `end` after its dot.
 STEPS = (
@@ -41,12 +42,14 @@ class Cutter:
     port: int = 0
     stored: Counter[str] = field(default_factory=Counter)
     cuts: int = 0
+    is_cut: Event = field(default_factory=Event)
 
     def is_due(self, step: str) -> bool:
         """Whether to end now; what is asked for is counted."""
         if step != self.step or self.cuts >= self.times:
             return False
         self.cuts += 1
+        self.is_cut.set()
         return True
 
 

@@ -22,22 +22,7 @@ LEAST = 6
 LARGEST = 32 * 1024 * 1024
 _NAMES = re.compile(r"pass|secret|token", re.IGNORECASE)
 _KEYS = frozenset({"pass", "password", "access_token", "accessToken", "client_secret", "token"})
-_VERBS = frozenset(
-    [
-        "AUTH",
-        "EHLO",
-        "HELO",
-        "STARTTLS",
-        "MAIL",
-        "RCPT",
-        "DATA",
-        "BDAT",
-        "RSET",
-        "QUIT",
-        "NOOP",
-        "VRFY",
-    ]
-)
+_VERBS = {"AUTH", "EHLO", "HELO", "STARTTLS", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "QUIT"}
 
 Snapshot = dict[Path, tuple[int, int]]
 
