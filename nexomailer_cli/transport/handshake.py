@@ -50,6 +50,7 @@ class Handshake:
         self._ehlo_name = terms.ehlo_name
         self._opened: aiosmtplib.SMTP | None = None
         self._witness: Witness | None = None
+        self._watched: asyncio.Transport | None = None
 
     async def open(self) -> Session:
         """Return an open session; raise TransportError with the phase that failed.
@@ -66,9 +67,11 @@ class Handshake:
     def _abort(self) -> None:
         if self._opened is None:
             return
-        if self._opened.transport is not None:
-            # A polite end of TLS waits half a minute for a peer that is stuck.
-            self._wire.abort()
+        # A polite end of TLS waits half a minute for a peer that is stuck. After a 421 aiosmtplib
+        # has begun one, and forgotten the wire.
+        for wire in (self._watched, cast("asyncio.Transport | None", self._opened.transport)):
+            if wire is not None:
+                wire.abort()
         self._opened.close()
 
     async def _open(self) -> Session:
@@ -131,6 +134,7 @@ class Handshake:
             raise surplus(self.phase)
         self._witness = Witness(protocol)
         self._wire.set_protocol(self._witness)
+        self._watched = self._wire
         secured = cast("ssl.SSLObject | None", self._wire.get_extra_info("ssl_object"))
         self.tls_version = (secured.version() or "") if secured else ""
 
