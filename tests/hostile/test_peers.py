@@ -182,6 +182,7 @@ LIES: dict[str, Fault] = {
     "MAIL: surplus": Fault({"MAIL": "250 ok\n250 ok"}),
     "DATA: surplus": Fault({"DATA": "354 go\n250 queued"}),
     "RCPT: missing": Fault({"RCPT": b""}, config=HASTY),
+    "a lone dot: silence": Fault({"RCPT": "550 5.1.1 no", ".": hang}, config=HASTY),
     ".: missing": Fault({".": b""}, config=HASTY),
     "MAIL: 354": Fault({"MAIL": "354 go on"}),
     "MAIL: 334": Fault({"MAIL": "334 who?"}),
