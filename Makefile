@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check fix storm bench bench-compose test-servers clean
+.PHONY: demo test check fix storm bench test-servers clean
 
 demo: .venv/.installed  ## send a message through the whole engine to the embedded sandbox
 	$(BIN)/nexomailer send --sandbox --verbose \
@@ -23,7 +23,7 @@ fix: .venv/.dev  ## what can be mended by machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-servers: .venv/.dev  ## against a real Postfix and a real Exim; installs them, so needs root
+test-servers: .venv/.dev  ## against a real Postfix, Exim and Dovecot, and real proxies; installs them, so needs root
 	tests/servers/install.sh
 	$(BIN)/pytest -m servers tests/servers
 
@@ -31,12 +31,14 @@ storm: .venv/.installed  ## kill bulk runs at random instants: nothing twice, no
 	$(BIN)/python -m tests.crash.storm --kills 12
 	$(BIN)/python -m tests.crash.storm --kills 12 --chunking
 
-bench: .venv/.installed  ## times next to msmtp, swaks, curl and nodemailer; see bench/README.md
-	$(BIN)/python bench/oneshot.py
-	$(BIN)/python bench/bulk.py --no-setup --million
-
-bench-compose: .venv/.installed  ## messages a second that are made of a letter and rows
-	$(BIN)/python bench/compose.py
+bench:  ## ourselves next to our peers, a quarter of an hour on a quiet machine; see bench/README.md
+	bench/setup.sh
+	$(PYTHON) bench/oneshot.py --no-setup
+	$(PYTHON) bench/bulk.py --no-setup
+	$(PYTHON) bench/latency.py --no-setup
+	$(PYTHON) bench/scale.py --no-setup
+	bench/.work/venv/bin/python bench/compose.py --keep
+	bench/.work/peers/bin/python bench/picture.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -1,9 +1,10 @@
 """Times how messages of a run are made: letter and row in, finished octets out, one core.
 
-    python3 bench/compose.py [--messages N] [--rounds N] [--profile]
+    bench/.work/venv/bin/python bench/compose.py [--messages N] [--rounds N] [--keep | --profile]
 
-Prints a table; `--profile` says instead where the time of text and HTML goes. Rounds are
-interleaved, and the best one counts: it is the one that had the core to itself.
+Prints a table, and keeps it in bench/RESULTS.md if asked to; `--profile` says instead where
+the time of text and HTML goes. Rounds are interleaved, and the best one counts: it is the one
+that had the core to itself.
 """
 
 from __future__ import annotations
@@ -20,12 +21,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import crowd
+import pages
+import report
+
 from nexomailer_cli.bulk.recipients import Row, open_rows
 from nexomailer_cli.message.letter import Letter, Table, compile_letter
 from nexomailer_cli.message.wording import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+PAGE = """# Composing
+
+Made by `bench/compose.py`: letter and row in, finished octets out, on one core; the last two lines
+are parts of an examination.
+
+{surroundings}
+- {messages:,} messages, {rounds} interleaved rounds; the best one, by CPU time
+
+{aims}
+
+{table}
+"""
+BOTH, AIM = "text + HTML", 20_000.0
 
 COLUMNS = ("email", "first_name", "last_name", "city", "number", "link")
 TEXT = (
@@ -49,15 +68,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cases = dict(_cases(Path(folder), wanted.messages))
         if wanted.profile:
-            _profile(cases["text + HTML"], wanted.messages)
+            _profile(cases[BOTH], wanted.messages)
             return
-        _print(_measured(cases, wanted.messages, wanted.rounds))
+        results = _measured(cases, wanted.messages, wanted.rounds)
+    page = _page(results, wanted)
+    if wanted.keep:
+        pages.keep(page)
+        rates = {name: 1 / seconds for name, (seconds, _) in results.items()}
+        pages.keep_figures("compose", {name: rates[name] for name in rates if "only" not in name})
+    sys.stdout.write(page)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__ and __doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--keep", action="store_true")
     parser.add_argument("--profile", action="store_true")
     return parser.parse_args()
 
@@ -74,7 +100,7 @@ def _cases(folder: Path, count: int) -> Iterator[tuple[str, Callable[[], int]]]:
 
     both = letter(text=TEXT, html=HTML)
     yield "text", _writing(letter(text=TEXT), plain)
-    yield "text + HTML", _writing(both, plain)
+    yield BOTH, _writing(both, plain)
     yield "text + HTML, names and subject not ASCII", _writing(both, foreign)
     yield "HTML, its text derived", _writing(letter(html=HTML), plain)
     yield "Markdown as text + HTML", _writing(letter(markdown=MARKDOWN), plain)
@@ -130,11 +156,21 @@ def _measured(
     return best
 
 
-def _print(results: dict[str, tuple[float, int]]) -> None:
-    print("| message | octets | microseconds | messages/s |\n|---|---:|---:|---:|")
+def _page(results: dict[str, tuple[float, int]], wanted: argparse.Namespace) -> str:
+    both = 1 / results[BOTH][0]
+    return PAGE.format(
+        surroundings=report.machine(crowd.PYTHON),
+        rounds=wanted.rounds,
+        messages=wanted.messages,
+        aims=report.aims([report.at_least("messages/s", both, AIM, of=BOTH)]),
+        table=report.table(("message", "octets", "µs", "messages/s"), _lines(results)),
+    )
+
+
+def _lines(results: dict[str, tuple[float, int]]) -> Iterator[tuple[str, ...]]:
     for name, (seconds, octets) in results.items():
         size = f"{octets:,}" if "only" not in name else ""
-        print(f"| {name} | {size} | {seconds * 1e6:.1f} | {1 / seconds:,.0f} |")
+        yield name, size, f"{seconds * 1e6:.1f}", f"{1 / seconds:,.0f}"
 
 
 def _profile(work: Callable[[], int], messages: int) -> None:

@@ -1,10 +1,12 @@
 """The engine alone: how many ready-made messages a pool hands over in a second.
 
     .venv/bin/python bench/engine.py [--messages N] [--connections N] [--rounds N] [--chunking]
+    .venv/bin/python bench/engine.py --to PORT [--ca FILE] [--messages N] [--connections N]
 
 Into a trivial sink in a process of its own, and into Postfix's smtp-sink where that is
 installed; with uvloop, where that is, and without; joined and not. The desk says "go" at
 once, so neither templates nor a journal take part. One line for each, medians of the rounds.
+With `--to` everything goes to one port, once: that is how `bulk.py` times it as a process.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ import argparse
 import asyncio
 import contextlib
 import importlib.util
-import multiprocessing
 import os
 import shutil
 import socket
+import ssl
 import subprocess
+import sys
 import time
+from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from nexomailer_cli.smtp.envelope import Envelope, Mail
 from nexomailer_cli.transport.account import Account
@@ -30,13 +34,14 @@ from nexomailer_cli.transport.pool import Pool
 from nexomailer_cli.transport.terms import Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from nexomailer_cli.smtp.failure import Failure
     from nexomailer_cli.smtp.outcome import Attempt, Outcome
 
 HOST = "127.0.0.1"
-CONTENT = b"Subject: x\r\n\r\n" + (b"x" * 70 + b"\r\n") * 28  # 2 kB
+HERE = Path(__file__).resolve().parent
+OCTETS = 2600
 UVLOOP = importlib.util.find_spec("uvloop") is not None
 START_SECONDS = 10.0
 _JOINED: tuple[Literal["auto", "never"], ...] = ("auto", "never")
@@ -45,7 +50,9 @@ _JOINED: tuple[Literal["auto", "never"], ...] = ("auto", "never")
 class ReadyDesk:
     """Has a number of mails, wants them sent, and counts."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, octets: int) -> None:
+        head = b"Subject: x\r\n\r\n"
+        self._content = head + (b"x" * 70 + b"\r\n") * ((octets - len(head)) // 72)
         self.left = count
         self.settled = 0
         self._count = count
@@ -55,7 +62,7 @@ class ReadyDesk:
         if self.left == 0:
             return None
         self.left -= 1
-        return Mail(Envelope("sender@a.test", (f"r{self.left}@b.test",)), CONTENT)
+        return Mail(Envelope("sender@a.test", (f"r{self.left}@b.test",)), self._content)
 
     def intend(self, mail: Mail, go: Callable[[], None]) -> None:
         go()
@@ -69,76 +76,6 @@ class ReadyDesk:
         raise SystemExit(f"the sink does not take mail: {attempt.text}")
 
 
-class Sink(asyncio.Protocol):
-    """Says yes to everything; knows just enough SMTP to find the ends of things."""
-
-    keywords = b"250 PIPELINING\r\n"
-    wire: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.wire = cast("asyncio.Transport", transport)
-        self._buffer = b""
-        self._is_content = False
-        self._skip = 0
-        self.wire.write(b"220 sink\r\n")
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        said: list[bytes] = []
-        while (answer := self._next()) is not None:
-            said.append(answer)
-        if said:
-            self.wire.write(b"".join(said))
-
-    def _next(self) -> bytes | None:
-        if self._is_content:
-            return self._content()
-        if self._skip:
-            return self._chunk()
-        line, end, rest = self._buffer.partition(b"\r\n")
-        if not end:
-            return None
-        self._buffer = rest
-        return self._command(line)
-
-    def _command(self, line: bytes) -> bytes:
-        verb = line[:4].upper()
-        if verb == b"EHLO":
-            return b"250-sink\r\n250-8BITMIME\r\n" + self.keywords
-        if verb == b"DATA":
-            self._is_content = True
-            return b"354 go\r\n"
-        if verb == b"BDAT":
-            self._skip = int(line.split()[1])
-            return b""  # the answer follows the chunk
-        return b"250 2.0.0 Ok\r\n"
-
-    def _content(self) -> bytes | None:
-        at = self._buffer.find(b"\r\n.\r\n")
-        if at < 0:
-            return None
-        self._buffer = self._buffer[at + 5 :]
-        self._is_content = False
-        return b"250 2.0.0 Ok: queued\r\n"
-
-    def _chunk(self) -> bytes | None:
-        if len(self._buffer) < self._skip:
-            return None
-        self._buffer, self._skip = self._buffer[self._skip :], 0
-        return b"250 2.0.0 Ok: queued\r\n"
-
-
-def _serve(port: int, *, is_chunking: bool) -> None:
-    if is_chunking:
-        Sink.keywords = b"250-CHUNKING\r\n" + Sink.keywords
-
-    async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(Sink, HOST, port)
-        await server.serve_forever()
-
-    _run(serve, with_uvloop=UVLOOP)
-
-
 def _run(main: Callable[[], Any], *, with_uvloop: bool) -> Any:
     if with_uvloop:
         import uvloop
@@ -150,26 +87,25 @@ def _run(main: Callable[[], Any], *, with_uvloop: bool) -> Any:
 @contextlib.contextmanager
 def _own_sink(*, is_chunking: bool) -> Iterator[int]:
     port = _free_port()
-    process = multiprocessing.Process(
-        target=_serve, args=(port,), kwargs={"is_chunking": is_chunking}, daemon=True
-    )
-    process.start()
-    try:
-        _wait_for(port)
+    options = ("--chunking",) if is_chunking else ()
+    with _process((sys.executable, str(HERE / "sink.py"), str(port), *options), port):
         yield port
-    finally:
-        process.terminate()
-        process.join()
 
 
 @contextlib.contextmanager
 def _postfix_sink(program: str) -> Iterator[int]:
     port = _free_port()
     user = ("-u", "nobody") if os.geteuid() == 0 else ()
-    with subprocess.Popen([program, *user, f"{HOST}:{port}", "100"]) as process:
+    with _process((program, *user, f"{HOST}:{port}", "100"), port):
+        yield port
+
+
+@contextlib.contextmanager
+def _process(command: Sequence[str], port: int) -> Iterator[None]:
+    with subprocess.Popen(command) as process:
         try:
             _wait_for(port)
-            yield port
+            yield
         finally:
             process.terminate()
 
@@ -189,10 +125,17 @@ def _wait_for(port: int) -> None:
         time.sleep(0.05)
 
 
-async def _send(port: int, count: int, limits: PoolLimits) -> tuple[float, float]:
+async def _send(port: int, wanted: argparse.Namespace, limits: PoolLimits) -> tuple[float, float]:
     """Return the seconds that the messages took, on the clock and of the CPU."""
-    desk = ReadyDesk(count)
-    terms = Terms(host=HOST, port=port, requires_tls=False, ehlo_name="bench.test")
+    desk = ReadyDesk(wanted.messages, wanted.octets)
+    terms = Terms(
+        host=HOST,
+        port=port,
+        implicit_tls=wanted.ca is not None,
+        requires_tls=wanted.ca is not None,
+        tls=ssl.create_default_context(cafile=wanted.ca) if wanted.ca else None,
+        ehlo_name="bench.test",
+    )
     account = Account(name="sink", host=HOST, port=port, terms=lambda: terms, limits=Limits())
     pool = Pool(account, desk, limits)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -210,7 +153,7 @@ def _measure(name: str, port: int, wanted: argparse.Namespace) -> None:
                 connections=wanted.connections, messages=wanted.max_messages, joined=joined
             )
             runs = [
-                _run(lambda: _send(port, wanted.messages, limits), with_uvloop=with_uvloop)  # noqa: B023
+                _run(lambda: _send(port, wanted, limits), with_uvloop=with_uvloop)  # noqa: B023
                 for _ in range(wanted.rounds)
             ]
             rate = median(wanted.messages / wall for wall, _ in runs)
@@ -225,7 +168,7 @@ def _measure_source(program: str, port: int, wanted: argparse.Namespace) -> None
     rates = []
     for _ in range(wanted.rounds):
         began = time.perf_counter()
-        subprocess.run([*command, "-l", str(len(CONTENT)), f"{HOST}:{port}"], check=True)
+        subprocess.run([*command, "-l", str(wanted.octets), f"{HOST}:{port}"], check=True)
         rates.append(wanted.messages / (time.perf_counter() - began))
     print(f"{'smtp-sink':10} {'smtp-source':22} {median(rates):8.0f}/s")
 
@@ -238,7 +181,14 @@ def main() -> None:
     parser.add_argument("--max-messages", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--chunking", action="store_true", help="let our own sink take BDAT")
+    parser.add_argument("--octets", type=int, default=OCTETS, help="of one message")
+    parser.add_argument("--to", type=int, help="send to this port, once, and print nothing")
+    parser.add_argument("--ca", help="the authority to trust; `--to` is a port of TLS then")
     wanted = parser.parse_args()
+    if wanted.to:
+        limits = PoolLimits(connections=wanted.connections, messages=100, joined="auto")
+        _run(lambda: _send(wanted.to, wanted, limits), with_uvloop=UVLOOP)
+        return
     with _own_sink(is_chunking=wanted.chunking) as port:
         _measure("own sink", port, wanted)
     program = shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -2,7 +2,7 @@
 
     python3 bench/oneshot.py [--rounds N] [--no-setup]
 
-Writes bench/RESULTS.md. What is measured, and how, is in bench/README.md.
+Keeps its part of bench/RESULTS.md. What is measured, and how, is in bench/README.md.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import contenders
+import pages
 import probe
 import report
 import servers
 from relay import Relay
-from setting import HERE, prepared
+from setting import prepared
 
 if TYPE_CHECKING:
     from stopwatch import Stopwatch
@@ -25,7 +26,7 @@ RELAY_ROUNDS = 5
 ONE_WAY_SECONDS = 0.05
 
 INTRODUCTION = """\
-# One-shot commands: results
+# One-shot commands
 
 Made by `python3 bench/oneshot.py`; `bench/README.md` says what is measured and how.
 
@@ -61,7 +62,7 @@ def main() -> None:
     """Set up, measure, write."""
     place, stopwatch, rounds = prepared(__doc__)
     results = _measured(place, stopwatch, rounds)
-    report.keep_before(HERE / "RESULTS.md", results)
+    pages.keep(results)
     sys.stdout.write(results)
 
 
@@ -72,6 +73,7 @@ def _measured(place: contenders.Place, stopwatch: Stopwatch, rounds: int) -> str
         sends = {each: _sends(stopwatch, place, each, ports, rounds) for each in ports.names}
         probes = probe.measured(stopwatch, place, rounds)
         turns = _turns(stopwatch, place, ports)
+    pages.keep_figures("send", {each: _milliseconds(runs) for each, runs in sends.items()})
     introduction = INTRODUCTION.format(
         surroundings=surroundings,
         rounds=rounds,
@@ -83,6 +85,10 @@ def _measured(place: contenders.Place, stopwatch: Stopwatch, rounds: int) -> str
         for each, runs in sends.items()
     )
     return "".join((introduction, *sections, probe.sections(probes), turns))
+
+
+def _milliseconds(runs: report.Runs) -> dict[str, float]:
+    return {name: 1000 * median(run.wall for run in each) for name, each in runs.items()}
 
 
 def _sends(

@@ -31,7 +31,6 @@ class Relay:
         self.delay = delay
         self.turns = 0
         self.loop = asyncio.new_event_loop()
-        self._speaker = ""
         self._open = 0
         self._idle = threading.Event()
 
@@ -52,18 +51,12 @@ class Relay:
         """Lead to `target` from now on, and count anew."""
         self.target = target
         self.turns = 0
-        self._speaker = ""
 
     def settled(self) -> int:
-        """Return the turns, once both connections are closed and all bytes have been counted."""
+        """Return the turns, once all connections are closed and all bytes have been counted."""
         if not self._idle.wait(SETTLE_SECONDS):
             raise SystemExit("the relay's connections stay open")
         return self.turns
-
-    def heard(self, speaker: str) -> None:
-        """Note who spoke."""
-        self.turns += speaker == "C" and self._speaker == "S"
-        self._speaker = speaker
 
     def opened(self) -> None:
         """Note that there is one connection more."""
@@ -95,6 +88,7 @@ class _End(asyncio.Protocol):
         self._speaker = speaker
         self._peer = peer
         self._wire: asyncio.Transport | None = None
+        self.has_spoken = False  # and the peer has not, since
         self._early: list[bytes] = []
         self._task: asyncio.Task[object] | None = None
 
@@ -116,7 +110,7 @@ class _End(asyncio.Protocol):
             self._later(data)
 
     def data_received(self, data: bytes) -> None:
-        self._relay.heard(self._speaker)
+        self._count_turn()
         if self._peer is None:
             self._early.append(data)
         else:
@@ -126,6 +120,14 @@ class _End(asyncio.Protocol):
         self._relay.closed()
         if self._peer is not None:
             self._relay.loop.call_later(self._relay.delay, self._peer.close)
+
+    def _count_turn(self) -> None:
+        """A turn begins when the client speaks after its server."""
+        peer = self._peer
+        if peer is not None:
+            self._relay.turns += self._speaker == "C" and peer.has_spoken
+            peer.has_spoken = False
+        self.has_spoken = True
 
     def write(self, data: bytes) -> None:
         if self._wire is not None:

@@ -12,14 +12,15 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starttls import starttls_front
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
 HOST = "127.0.0.1"
 START_SECONDS = 10.0
 CERTIFICATE = "server.pem"
@@ -92,6 +93,14 @@ def sink_alone() -> Iterator[int]:
     """Run smtp-sink in clear; yield its port."""
     (port,) = _free_ports(1)
     with _process(_sink(port), port):
+        yield port
+
+
+@contextlib.contextmanager
+def own_sink(python: Path, *arguments: str) -> Iterator[int]:
+    """Run the sink of our own; yield its port."""
+    (port,) = _free_ports(1)
+    with _process((str(python), str(HERE / "sink.py"), str(port), *arguments), port):
         yield port
 
 

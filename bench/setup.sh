@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prepares what bench/oneshot.py compares: the programs, a clean venv with nexomailer in
-# it as a user would install it, and nodemailer. Everything of ours goes to bench/.work.
+# Prepares what is compared: the programs, a clean venv with nexomailer in it as a user would
+# install it, nodemailer with a template engine, another venv for its peers in Python. Everything of ours goes to bench/.work.
 # May be run again at any time; only nexomailer itself is installed anew.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,6 +15,7 @@ while read -r program package; do
     command -v "$program" >/dev/null || packages="$packages $package"
 done <<PROGRAMS
 smtp-sink postfix
+smtp-source postfix
 stunnel4 stunnel4
 msmtp msmtp
 swaks swaks
@@ -42,7 +43,14 @@ if [ ! -x "$work/venv/bin/nexomailer" ]; then
 fi
 "$work/venv/bin/python" -m pip install --quiet --compile --no-deps --force-reinstall .
 
-if [ ! -d "$work/node/node_modules/nodemailer" ]; then
-    npm install --silent --no-audit --no-fund --prefix "$work/node" nodemailer@10
+if [ ! -x "$work/peers/bin/mailmerge" ]; then
+    "${PYTHON:-python3}" -m venv --clear "$work/peers"
+    "$work/peers/bin/python" -m pip install --quiet --compile \
+        aiosmtplib uvloop jinja2 mailmerge matplotlib
+fi
+
+if [ ! -d "$work/node/node_modules/handlebars" ]; then
+    npm install --silent --no-audit --no-fund --prefix "$work/node" nodemailer@10 handlebars@4
 fi
 cp bench/nodemailer.mjs "$work/node/send.mjs"
+cp bench/crowd.mjs "$work/node/crowd.mjs"

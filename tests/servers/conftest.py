@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import pytest
 
@@ -14,28 +14,27 @@ from tests.servers import exim as an_exim
 from tests.servers import postfix as a_postfix
 from tests.servers.exim import Exim
 from tests.servers.postfix import Postfix
-from tests.servers.server import Server, free_port
-
-AnyServer = TypeVar("AnyServer", bound=Server)
+from tests.servers.server import free_port
 
 
 @pytest.fixture(scope="session")
 def postfix() -> Iterator[Postfix]:
     """A Postfix of our own. Without one installed, its tests fail: they are there to be run."""
-    _demand(*a_postfix.PROGRAMS)
-    with _running(Postfix) as server:
+    demand(*a_postfix.PROGRAMS)
+    with running(Postfix) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def exim() -> Iterator[Exim]:
     """An Exim of our own; likewise."""
-    _demand(str(an_exim.PROGRAM))
-    with _running(Exim) as server:
+    demand(str(an_exim.PROGRAM))
+    with running(Exim) as server:
         yield server
 
 
-def _demand(*programs: str) -> None:
+def demand(*programs: str) -> None:
+    """Fail where a program is not installed: these tests are there to be run."""
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
         pytest.fail(f"{', '.join(missing)} not found; tests/servers/install.sh installs them")
@@ -43,8 +42,22 @@ def _demand(*programs: str) -> None:
         pytest.fail("mail servers can only be started by root; run these tests with sudo")
 
 
+class Startable(Protocol):
+    """What a server of these tests can do."""
+
+    def __init__(self, folder: Path, port: int) -> None: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+AnyServer = TypeVar("AnyServer", bound=Startable)
+
+
 @contextmanager
-def _running(kind: type[AnyServer]) -> Iterator[AnyServer]:
+def running(kind: type[AnyServer]) -> Iterator[AnyServer]:
+    """Run a server in a folder of its own."""
     # Not pytest's own folder, whose parent is closed to the servers' users.
     with TemporaryDirectory(prefix="nexomailer-server-") as folder:
         Path(folder).chmod(0o755)

@@ -11,7 +11,8 @@ exim_package=exim4-daemon-light
 exim_user=Debian-exim
 wait_for_others="-o DPkg::Lock::Timeout=300"
 
-set -- postfix libsasl2-modules libsasl2-modules-db sasl2-bin
+set -- postfix libsasl2-modules libsasl2-modules-db sasl2-bin \
+    dovecot-lmtpd tinyproxy-bin microsocks
 
 has_packages() {
     states=$(dpkg-query --show --showformat '${db:Status-Status}\n' "$@" 2>/dev/null || true)
