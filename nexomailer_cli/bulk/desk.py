@@ -166,7 +166,9 @@ class Desk:
         attempt: Attempt | None,
         now: float,
     ) -> None:
-        trouble = blame(self.line_up.gates[job.provider], dispositions, attempt, now)
+        is_repeated = job.sessions >= MAX_SESSIONS
+        gate = self.line_up.gates[job.provider]
+        trouble = blame(gate, dispositions, attempt, now, is_repeated=is_repeated)
         if trouble is not None:
             self.last_trouble = trouble.attempt
             self._course.tell(trouble)
@@ -203,12 +205,12 @@ class Desk:
         self._requeue(job, now)
 
     def _defer(self, job: Job, ruling: Ruling, text: str, now: float) -> None:
-        """Put a row off; one whose message was deferred goes to another provider at once."""
+        """Put a row off; what another provider may do better goes there at once."""
         job.tries += 1
         job.sessions = 0
         failure = ruling.decisive.failure
         job.avoided |= {job.provider}
-        is_tried_elsewhere = failure is not None and failure.scope is Scope.MESSAGE
+        is_tried_elsewhere = failure is not None and failure.may_fail_over
         if is_tried_elsewhere and not (job.avoided | job.shut) >= self.line_up.usable():
             self._note(job, ruling, State.LEASED, text)
             self._requeue(job, now)

@@ -56,7 +56,7 @@ def rule(dispositions: tuple[Disposition, ...], flaw: str = "") -> Ruling:
     refused = next((d for d in dispositions if _is_refused(d)), None)
     if refused is not None:
         flaw = "\n".join((*_lines(flaw), *_flaws(dispositions)))
-    again = tuple(d for d in dispositions if d.failure is not None and not _is_refused(d))
+    again = tuple(d for d in dispositions if not (_is_accepted(d) or _is_refused(d)))
     if again:
         return _again(again, flaw)
     if flaw:
@@ -77,10 +77,14 @@ def _again(again: tuple[Disposition, ...], flaw: str) -> Ruling:
     )
 
 
+def _is_accepted(disposition: Disposition) -> bool:
+    return disposition.verdict is Verdict.ACCEPTED
+
+
 def _is_refused(disposition: Disposition) -> bool:
     failure = disposition.failure
     if failure is None:
-        return False
+        return disposition.verdict is Verdict.REJECTED
     return not failure.is_transient and not failure.may_fail_over
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
@@ -49,6 +50,7 @@ class Handshake:
         self._ehlo_name = terms.ehlo_name
         self._opened: aiosmtplib.SMTP | None = None
         self._witness: Witness | None = None
+        self._watched: asyncio.Transport | None = None
 
     async def open(self) -> Session:
         """Return an open session; raise TransportError with the phase that failed.
@@ -65,9 +67,11 @@ class Handshake:
     def _abort(self) -> None:
         if self._opened is None:
             return
-        if self._opened.transport is not None:
-            # A polite end of TLS waits half a minute for a peer that is stuck.
-            self._wire.abort()
+        # A polite end of TLS waits half a minute for a peer that is stuck. After a 421 aiosmtplib
+        # has begun one, and forgotten the wire.
+        for wire in (self._watched, cast("asyncio.Transport | None", self._opened.transport)):
+            if wire is not None:
+                wire.abort()
         self._opened.close()
 
     async def _open(self) -> Session:
@@ -81,7 +85,9 @@ class Handshake:
         if terms.credentials is not None:
             await self._sign_in(extensions, terms.credentials)
         self._reading.verify_silence(self.phase)
-        return Session(self._wire, extensions, self.tls_version, terms.is_lmtp)
+        credentials = terms.credentials
+        unspoken = partial(auth.unspoken, credentials=credentials) if credentials else None
+        return Session(self._wire, extensions, self.tls_version, terms.is_lmtp, unspoken)
 
     async def _connect(self) -> None:
         terms = self._terms
@@ -126,6 +132,7 @@ class Handshake:
             raise surplus(self.phase)
         self._witness = Witness(protocol)
         self._wire.set_protocol(self._witness)
+        self._watched = self._wire
         secured = cast("ssl.SSLObject | None", self._wire.get_extra_info("ssl_object"))
         self.tls_version = (secured.version() or "") if secured else ""
 

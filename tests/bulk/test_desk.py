@@ -97,6 +97,18 @@ def test_the_fourth_lost_session_puts_the_row_off(tmp_path: Path) -> None:
     assert office.pool.tries["r1@b.test"] == 4
 
 
+def test_a_row_that_loses_one_session_after_the_other_goes_to_the_next_provider(
+    tmp_path: Path,
+) -> None:
+    office = Office(tmp_path, 20, providers=("main", "backup"))
+    office.pools["main"].answer = lambda _address, _tries: Scope.SESSION
+    office.run()
+    assert all_are(office, State.ACCEPTED)
+    assert sum(office.pools["backup"].sent.values()) == 20
+    # Who does that to three rows is left alone.
+    assert len(office.pools["main"].tries) <= 6
+
+
 def test_the_next_provider_serves_while_the_first_is_down(tmp_path: Path) -> None:
     office = Office(tmp_path, 50, providers=("main", "backup"))
     office.pools["main"].answer = lambda _address, _tries: Scope.PROVIDER
