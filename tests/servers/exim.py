@@ -20,6 +20,7 @@ from tests.servers.server import (
     MAILBOXES,
     SECONDS,
     SIZE_LIMIT,
+    UMLAUT,
     Accepted,
     Delivery,
     Server,
@@ -203,7 +204,7 @@ class Exim(Server):
             certificate=certificate,
             key=key,
             size_limit=SIZE_LIMIT,
-            mailboxes=" : ".join(MAILBOXES),
+            mailboxes=" : ".join((*MAILBOXES, UMLAUT)),
             user=self.username,
             password=self.password,
             token=self.token,
@@ -218,10 +219,11 @@ class Exim(Server):
 def _accepted(line: str) -> Accepted:
     """Read `… ID <= sender H=… A=plain:who S=123 id=… for anna@… bert@…`."""
     queue_id = line.split(" <= ")[0].split()[-1]
-    found = re.search(r" A=([\w-]+):.* id=(\S+)(?: for (.*))?", line)
+    found = re.search(r" <= (\S+) .* A=([\w-]+):.* id=(\S+) for (.*)", line)
     assert found, line
-    mechanism, message_id, recipients = found.groups()
-    return Accepted(queue_id, f"<{message_id}>", len(recipients.split()), mechanism.upper())
+    sender, driver, message_id, recipients = found.groups()
+    mechanism = driver.upper().replace("_", "-")
+    return Accepted(queue_id, f"<{message_id}>", sender, len(recipients.split()), mechanism)
 
 
 def _copies(header_file: Path) -> list[Delivery]:

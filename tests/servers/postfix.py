@@ -21,6 +21,7 @@ from tests.servers.server import (
     MAILBOXES,
     SECONDS,
     SIZE_LIMIT,
+    UMLAUT,
     Accepted,
     Delivery,
     Server,
@@ -165,7 +166,7 @@ class Postfix(Server):
             folder=self.folder,
             hostname=HOSTNAME,
             domain=DOMAIN,
-            mailboxes=", ".join(f"{name}@{DOMAIN}={name}/" for name in MAILBOXES),
+            mailboxes=", ".join(f"{name}@{DOMAIN}={name}/" for name in (*MAILBOXES, UMLAUT)),
             uid=mail.st_uid,
             gid=mail.st_gid,
             size_limit=SIZE_LIMIT,
@@ -195,8 +196,8 @@ def _accepted(log: str) -> tuple[Accepted, ...]:
     # A line each, of three processes: who sent it, what it is called, for how many it is.
     mechanisms = dict(re.findall(r"smtpd\[\d+\]: (\w+): client=.* sasl_method=([\w-]+)", log))
     names = dict(re.findall(r"cleanup\[\d+\]: (\w+): message-id=(\S+)", log))
-    counts = dict(re.findall(r"qmgr\[\d+\]: (\w+): from=.* nrcpt=(\d+) ", log))
+    envelopes = re.findall(r"qmgr\[\d+\]: (\w+): from=<([^>]*)>.* nrcpt=(\d+) ", log)
     return tuple(
-        Accepted(queue_id, names[queue_id], int(count), mechanisms.get(queue_id, ""))
-        for queue_id, count in counts.items()
+        Accepted(queue_id, names[queue_id], sender, int(count), mechanisms.get(queue_id, ""))
+        for queue_id, sender, count in envelopes
     )

@@ -24,6 +24,7 @@ from tests.servers.server import (
     MAILBOXES,
     SECONDS,
     SIZE_LIMIT,
+    UMLAUT,
     VERBS,
     Accepted,
     Delivery,
@@ -113,6 +114,7 @@ class Scripted(Server):
                 Accepted(
                     queue_id=event["id"],
                     message_id=event["message_id"],
+                    sender=event["sender"],
                     recipients=len(event["recipients"]),
                     mechanism=event["mechanism"],
                 )
@@ -127,7 +129,7 @@ class Scripted(Server):
             "ports": self.ports,
             "hostname": HOSTNAME,
             "domain": DOMAIN,
-            "mailboxes": MAILBOXES,
+            "mailboxes": (*MAILBOXES, UMLAUT),
             "size_limit": SIZE_LIMIT,
             "username": self.username,
             "password": self.password,

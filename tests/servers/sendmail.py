@@ -204,6 +204,7 @@ class _Session:
     _command: str = ""
     _mechanism: str = ""
     _message_id: str = ""
+    _sender: str = ""
     _recipients: int = 0
     _is_content: bool = False
 
@@ -222,6 +223,7 @@ class _Session:
             self._command = text
             self.commands[verb] += 1
         if verb == "MAIL":
+            self._sender = text.partition("<")[2].partition(">")[0]
             self._recipients = 0
 
     def _content(self, text: str) -> None:
@@ -236,7 +238,9 @@ class _Session:
         elif text.startswith("235"):
             self._mechanism = self._command.split(" ")[1]
         elif found := re.match(r"250 2\.0\.0 (\w+) Message accepted", text):
-            accepted = Accepted(found[1], self._message_id, self._recipients, self._mechanism)
+            accepted = Accepted(
+                found[1], self._message_id, self._sender, self._recipients, self._mechanism
+            )
             self.accepted.append(accepted)
         elif text.startswith("250 2.1.5"):
             self._recipients += 1

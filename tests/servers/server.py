@@ -27,6 +27,8 @@ DOMAIN = "example.test"
 HOSTNAME = f"mx.{DOMAIN}"
 # As many as a message to a hundred, three of them unknown, needs.
 MAILBOXES = ("anna", "bert", "carla", "dora", "emil", *(f"reader{n:02}" for n in range(92)))
+# A mailbox that servers have who know SMTPUTF8.
+UMLAUT = "jürgen"
 SIZE_LIMIT = 20_000_000
 SECONDS = 15.0
 SECURITIES = ("starttls", "implicit")
@@ -54,6 +56,7 @@ class Accepted:
 
     queue_id: str
     message_id: str
+    sender: str
     recipients: int
     mechanism: str
 

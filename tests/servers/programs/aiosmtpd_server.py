@@ -34,8 +34,13 @@ class Handler:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.original_content
         assert content is not None
-        mechanism = str(session.auth_data)
-        name = DESK.keep(str(session.peer), content, envelope.rcpt_tos, mechanism)
+        name = DESK.keep(
+            str(session.peer),
+            content,
+            sender=str(envelope.mail_from),
+            recipients=envelope.rcpt_tos,
+            mechanism=str(session.auth_data),
+        )
         return f"250 2.0.0 Ok: queued as {name}"
 
 

@@ -21,11 +21,11 @@ class Desk {
         return domain === this.settings.domain && this.settings.mailboxes.includes(name);
     }
 
-    keep(session, content, recipients, mechanism) {
+    keep(session, content, { sender, recipients, mechanism }) {
         const id = `M${String(++this.count).padStart(9, '0')}`;
         const message_id = /^message-id: *(\S+)/im.exec(content.toString('latin1'))[1];
         fs.writeFileSync(path.join(this.settings.mail, id), content);
-        this.tell('accepted', session, { id, message_id, recipients, mechanism });
+        this.tell('accepted', session, { id, message_id, sender, recipients, mechanism });
         return id;
     }
 }

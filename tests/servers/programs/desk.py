@@ -27,12 +27,20 @@ class Desk:
         name, _, domain = address.rpartition("@")
         return domain == self._settings["domain"] and name in self._settings["mailboxes"]
 
-    def keep(self, session: str, content: bytes, recipients: Sequence[str], mechanism: str) -> str:
+    def keep(
+        self,
+        session: str,
+        content: bytes,
+        *,
+        sender: str,
+        recipients: Sequence[str],
+        mechanism: str,
+    ) -> str:
         """Keep a message, and return its name."""
         name = f"M{next(self._numbers):09}"
         found = re.search(rb"(?im)^message-id: *(\S+)", content)
         assert found, content
         (Path(self._settings["mail"]) / name).write_bytes(content)
         told = {"id": name, "message_id": found[1].decode(), "mechanism": mechanism}
-        self.tell("accepted", session, recipients=recipients, **told)
+        self.tell("accepted", session, sender=sender, recipients=recipients, **told)
         return name

@@ -55,11 +55,13 @@ exports.hook_rcpt = function (next, connection, [recipient]) {
 
 // Mail of somebody who has signed in leaves by this hook, all other by `queue`.
 exports.hook_queue_outbound = function (next, connection) {
-    const { message_stream, rcpt_to } = connection.transaction;
+    const { message_stream, mail_from, rcpt_to } = connection.transaction;
     message_stream.get_data((content) => {
-        const recipients = rcpt_to.map((each) => each.address);
-        const mechanism = connection.notes.auth_method;
-        const id = this.desk.keep(connection.uuid, content, recipients, mechanism);
+        const id = this.desk.keep(connection.uuid, content, {
+            sender: mail_from.address,
+            recipients: rcpt_to.map((each) => each.address),
+            mechanism: connection.notes.auth_method,
+        });
         next(OK, `2.0.0 Ok: queued as ${id}`);
     });
 };

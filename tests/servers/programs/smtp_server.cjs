@@ -42,9 +42,11 @@ const handlers = {
         const chunks = [];
         stream.on('data', (chunk) => chunks.push(chunk));
         stream.on('end', () => {
-            const recipients = session.envelope.rcptTo.map((each) => each.address);
-            const mechanism = session.user.mechanism;
-            const id = desk.keep(session.id, Buffer.concat(chunks), recipients, mechanism);
+            const id = desk.keep(session.id, Buffer.concat(chunks), {
+                sender: session.envelope.mailFrom.address,
+                recipients: session.envelope.rcptTo.map((each) => each.address),
+                mechanism: session.user.mechanism,
+            });
             done(null, `2.0.0 Ok: queued as ${id}`);
         });
     },
@@ -53,8 +55,11 @@ const handlers = {
 const logger = {
     info() {},
     error() {},
-    debug(details) {
-        if (details.tnx === 'command') desk.tell('command', details.cid, { name: details.command });
+    debug(details, direction, line) {
+        if (details.tnx !== 'command') return;
+        const name = line.split(' ')[0].toUpperCase();
+        // What answers a challenge comes here too, under the name of AUTH.
+        if (settings.verbs.includes(name)) desk.tell('command', details.cid, { name });
     },
 };
 
