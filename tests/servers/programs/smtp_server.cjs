@@ -21,13 +21,17 @@ function isRight(auth) {
     return auth.password === settings.password;
 }
 
+// A client may be gone before it is greeted: an end without a begin.
+const open = new Set();
+
 const handlers = {
     onConnect(session, done) {
+        open.add(session.id);
         desk.tell('begin', session.id);
         done();
     },
     onClose(session) {
-        desk.tell('end', session.id);
+        if (open.delete(session.id)) desk.tell('end', session.id);
     },
     onAuth(auth, session, done) {
         if (!isRight(auth)) return done(refusal('5.7.8 Authentication credentials invalid', 535));
@@ -63,7 +67,7 @@ const logger = {
     },
 };
 
-function open(port, secure) {
+function listen(port, secure) {
     const server = new SMTPServer({
         ...handlers,
         logger,
@@ -82,6 +86,6 @@ function open(port, secure) {
     return new Promise((resolve) => server.listen(port, settings.host, resolve));
 }
 
-Promise.all([open(settings.ports.starttls, false), open(settings.ports.implicit, true)]).then(() =>
-    desk.tell('ready', ''),
+Promise.all([listen(settings.ports.starttls, false), listen(settings.ports.implicit, true)]).then(
+    () => desk.tell('ready', ''),
 );
