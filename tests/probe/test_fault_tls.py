@@ -22,6 +22,17 @@ HANDSHAKES: dict[str, tuple[Handler, str, int]] = {
         "tls.plaintext_on_tls_port",
         78,
     ),
+    # Who begins TLS speaks before a greeting that waits a while: smtp-server, Exim.
+    "spoken to too soon": (
+        raw(b"421 mail.example.org You talk too soon\r\n"),
+        "tls.plaintext_on_tls_port",
+        78,
+    ),
+    "out of step": (
+        raw(b"554 SMTP synchronization error\r\n"),
+        "tls.plaintext_on_tls_port",
+        78,
+    ),
     "busy in clear": (raw(b"421 4.7.0 too many connections\r\n"), "tls.busy_in_plaintext", 75),
     "refused in clear": (raw(b"554 5.7.1 go away\r\n"), "banner.rejected", 69),
     "HTTP": (after_hello(raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")), "port.http", 76),

@@ -155,7 +155,7 @@ class SmtpServer(Scripted):
     name = "smtp-server"
     extensions = frozenset({"PIPELINING", "8BITMIME", "SMTPUTF8", "DSN"})
     lacks = frozenset({"CHUNKING"})
-    mechanisms = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2")
+    mechanisms = mechanisms_in_clear = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2")
 
     @classmethod
     def missing(cls) -> list[str]:

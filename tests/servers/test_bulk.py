@@ -60,10 +60,10 @@ def test_every_row_is_stored_once(client: Client, note: Note) -> None:
     assert (events[-1]["rows"], events[-1]["accepted"]) == (ROWS, ROWS)
 
     check_copies(client.server.taken(), set(range(1, ROWS + 1)))
-    log = client.server.settled_log()[before:]
-    told = client.server.read(log)
+    told = client.server.read(client.server.settled_log()[before:])
     check_names(told.accepted, read_report(client.folder / "report.csv"))
-    assert CONNECTIONS <= told.commands["QUIT"] <= 2 * CONNECTIONS
+    # One that had nothing left to do says nothing; one that was tried in vain is opened again.
+    assert 1 <= told.commands["QUIT"] <= 2 * CONNECTIONS
     note("bulk", "✓")
     note("shape", shape(told.commands))
 
