@@ -146,13 +146,15 @@ def test_a_client_certificate_is_missed_in_tls_1_2(trusting: Examiner, healthy: 
     assert "providers.config.tls.cert_file" in examined.worst.meaning + examined.worst.fix
 
 
+@pytest.mark.parametrize("first", ["220 peer.test ESMTP", "421 peer.test You talk too soon"])
 def test_the_port_that_speaks_plain_text_is_tried_with_starttls(
-    trusting: Examiner, healthy: Chain
+    trusting: Examiner, healthy: Chain, first: str
 ) -> None:
-    with serving(starttls(healthy.server_context(), "AUTH PLAIN")) as place:
+    hasty = after_hello(raw(f"{first}\r\n".encode()))
+    with serving(hasty, starttls(healthy.server_context(), "AUTH PLAIN")) as place:
         examined = trusting(f"127.0.0.1:{place.port}", "--security", "implicit")
     examined.failed("tls.plaintext_on_tls_port", 78)
-    assert examined.stage("tls").data.first_bytes.startswith("220 peer.test")
+    assert examined.stage("tls").data.first_bytes.startswith(first)
     assert examined.report.recommended is not None
     assert (examined.report.recommended.port, examined.report.recommended.security) == (
         place.port,
