@@ -23,9 +23,9 @@ fix: .venv/.dev  ## what can be mended by machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-servers: .venv/.dev  ## against a real Postfix and a real Exim; installs them, so needs root
+test-servers: .venv/.dev  ## against six real servers, into docs/servers.md; installs them, so needs root
 	tests/servers/install.sh
-	$(BIN)/pytest -m servers tests/servers
+	$(BIN)/pytest -m servers --numprocesses=2 --dist=loadgroup --timeout=120 tests/servers
 
 storm: .venv/.installed  ## kill bulk runs at random instants: nothing twice, nothing lost
 	$(BIN)/python -m tests.crash.storm --kills 12

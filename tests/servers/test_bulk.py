@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.client import Client, address
-from tests.servers.server import DOMAIN, MAILBOXES, Accepted, Delivery
+from tests.servers.server import DOMAIN, MAILBOXES, Accepted, Delivery, Server
 
 pytestmark = pytest.mark.servers
 
@@ -68,8 +68,10 @@ def test_every_row_is_stored_once(client: Client, note: Note) -> None:
     note("shape", shape(told.commands))
 
 
-def test_refused_rows_are_told_and_the_others_stored(either_client: Client, note: Note) -> None:
-    client, bad = either_client, {3, 250, 499}
+def test_refused_rows_are_told_and_the_others_stored(
+    server: Server, tmp_path: Path, note: Note
+) -> None:
+    client, bad = Client(server, tmp_path, "implicit"), {3, 250, 499}
     write_rows(client.folder, tuple(bad))
     before = len(client.server.settled_log())
     result, events = client.bulk("--report", "report.csv")

@@ -107,6 +107,12 @@ def doctor(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Do
     return Doctor(server, request.param, tmp_path)
 
 
+@pytest.fixture
+def behind_tls(server: Server, tmp_path: Path) -> Doctor:
+    """For what is the same by which way ever TLS began."""
+    return Doctor(server, "implicit", tmp_path)
+
+
 def test_a_server_that_is_in_order_is_ready_on_a_screen_of_80_columns(doctor: Doctor) -> None:
     visit = doctor.visit(*ENVELOPE, "--size", "900kB")
     screen = visit.result.stdout.decode()
@@ -136,8 +142,8 @@ def test_every_stage_is_in_order(doctor: Doctor, note: Note) -> None:
     note("probe", "✓")
 
 
-def test_nothing_is_sent_but_the_envelope_is_tried(doctor: Doctor) -> None:
-    visit = doctor.visit(*ENVELOPE, "--json")
+def test_nothing_is_sent_but_the_envelope_is_tried(behind_tls: Doctor) -> None:
+    visit = behind_tls.visit(*ENVELOPE, "--json")
     envelope = visit.stage("envelope")
     assert (envelope["mail"]["code"], envelope["rcpt"]["code"]) == (250, 250)
     tried = {name: visit.commands[name] for name in ("AUTH", "MAIL", "RCPT", "RSET", "QUIT")}
@@ -145,8 +151,8 @@ def test_nothing_is_sent_but_the_envelope_is_tried(doctor: Doctor) -> None:
     assert visit.commands.keys() & {"DATA", "BDAT"} == set()
 
 
-def test_without_an_envelope_there_is_none(doctor: Doctor) -> None:
-    visit = doctor.visit("--json")
+def test_without_an_envelope_there_is_none(behind_tls: Doctor) -> None:
+    visit = behind_tls.visit("--json")
     assert visit.result.exit_status == 0
     skipped = {name for name, status in visit.statuses.items() if status == "skip"}
     assert skipped == SKIPPED_WITHOUT_WISHES
@@ -169,27 +175,27 @@ def test_what_the_server_can_is_told(doctor: Doctor, note: Note) -> None:
     note("version", server.version())
 
 
-def test_an_unknown_recipient_is_found_out(doctor: Doctor) -> None:
-    visit = doctor.visit(*ENVELOPE[:2], "--rcpt", address("nobody"), "--json")
+def test_an_unknown_recipient_is_found_out(behind_tls: Doctor) -> None:
+    visit = behind_tls.visit(*ENVELOPE[:2], "--rcpt", address("nobody"), "--json")
     assert (visit.result.exit_status, visit.ids) == (65, ["rcpt.unknown_user"])
     assert visit.stage("envelope")["rcpt"]["code"] == 550
     assert visit.commands["RCPT"] == 1
 
 
-def test_a_message_that_is_too_large_is_found_out_without_it(doctor: Doctor) -> None:
-    visit = doctor.visit("--size", "40MB", "--json")
+def test_a_message_that_is_too_large_is_found_out_without_it(behind_tls: Doctor) -> None:
+    visit = behind_tls.visit("--size", "40MB", "--json")
     assert (visit.result.exit_status, visit.ids) == (65, ["message.too_large"])
     assert visit.stage("size") == {"asked": 40_000_000, "limit": SIZE_LIMIT, "fits": False}
 
 
-def test_a_message_of_just_the_limit_fits(doctor: Doctor) -> None:
-    visit = doctor.visit(*ENVELOPE, "--size", str(SIZE_LIMIT), "--json")
+def test_a_message_of_just_the_limit_fits(behind_tls: Doctor) -> None:
+    visit = behind_tls.visit(*ENVELOPE, "--size", str(SIZE_LIMIT), "--json")
     assert visit.result.exit_status == 0
     assert visit.stage("size")["fits"]
 
 
-def test_a_wrong_password_is_tried_once(doctor: Doctor) -> None:
-    visit = doctor.visit("--json", password=WRONG)
+def test_a_wrong_password_is_tried_once(behind_tls: Doctor) -> None:
+    visit = behind_tls.visit("--json", password=WRONG)
     assert (visit.result.exit_status, visit.ids) == (77, ["auth.bad_credentials"])
     told = (visit.stage("auth")["reply"]["code"], visit.report["auth"]["result"])
     assert told == (535, "refused")
@@ -228,17 +234,17 @@ def test_the_other_kind_of_tls_is_named(doctor: Doctor, note: Note, form: str) -
     assert finding in screen
 
 
-def test_the_refusals_of_a_server_can_be_explained(doctor: Doctor) -> None:
+def test_the_refusals_of_a_server_can_be_explained(behind_tls: Doctor) -> None:
     refused = [
-        (doctor.visit("--json", password=WRONG).stage("auth")["reply"], "auth.bad_credentials"),
+        (behind_tls.visit("--json", password=WRONG).stage("auth")["reply"], "auth.bad_credentials"),
         (
-            doctor.visit("--rcpt", address("nobody"), "--json").stage("envelope")["rcpt"],
+            behind_tls.visit("--rcpt", address("nobody"), "--json").stage("envelope")["rcpt"],
             "rcpt.unknown_user",
         ),
     ]
     for reply, finding in refused:
         words = " ".join(filter(None, [str(reply["code"]), reply["enhanced"], *reply["lines"]]))
-        explained = run_process("explain", "--json", words, cwd=doctor.folder)
+        explained = run_process("explain", "--json", words, cwd=behind_tls.folder)
         assert explained.exit_status == 0, words
         assert [each["id"] for each in explained.json["findings"]] == [finding]
 
