@@ -37,6 +37,19 @@ if TYPE_CHECKING:
     from nexomailer_cli.smtp.auth import Conversation, Credentials
 
 
+class _Client(aiosmtplib.SMTP):
+    """Hangs up where its parent parts politely.
+
+    A polite end of TLS waits half a minute for a peer that is stuck; and an event loop that
+    is closed meanwhile, as at the end of a run, fails.
+    """
+
+    def close(self) -> None:
+        if self.transport is not None:
+            cast("asyncio.Transport", self.transport).abort()
+        super().close()
+
+
 class Handshake:
     """One try to open a session. `phase` and `tls_version` say how far it got."""
 
@@ -47,7 +60,7 @@ class Handshake:
         self._limits = limits
         self._observer = observer
         self._ehlo_name = terms.ehlo_name
-        self._opened: aiosmtplib.SMTP | None = None
+        self._opened: _Client | None = None
         self._witness: Witness | None = None
 
     async def open(self) -> Session:
@@ -63,12 +76,8 @@ class Handshake:
             raise
 
     def _abort(self) -> None:
-        if self._opened is None:
-            return
-        if self._opened.transport is not None:
-            # A polite end of TLS waits half a minute for a peer that is stuck.
-            self._wire.abort()
-        self._opened.close()
+        if self._opened is not None:
+            self._opened.close()
 
     async def _open(self) -> Session:
         terms = self._terms
@@ -91,7 +100,7 @@ class Handshake:
             )
             self._ehlo_name = self._ehlo_name or _literal(sock)
             self.phase = Phase.TLS if terms.implicit_tls else Phase.GREETING
-            self._opened = aiosmtplib.SMTP(
+            self._opened = _Client(
                 hostname=terms.name_in_certificate,
                 sock=sock,
                 use_tls=terms.implicit_tls,
@@ -106,7 +115,7 @@ class Handshake:
         self._said("S", f"{code} {printable(message)}")
 
     @property
-    def _client(self) -> aiosmtplib.SMTP:
+    def _client(self) -> _Client:
         assert self._opened is not None
         return self._opened
 
