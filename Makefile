@@ -23,7 +23,7 @@ fix: .venv/.dev  ## what can be mended by machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-servers: .venv/.dev  ## against six real servers, into docs/servers.md; installs them, so needs root
+test-servers: .venv/.dev  ## against real servers and proxies, into docs/servers.md; installs them, so needs root
 	tests/servers/install.sh
 	$(BIN)/pytest -m servers --numprocesses=2 --dist=loadgroup --timeout=120 tests/servers
 

@@ -10,8 +10,11 @@ The map of the house; imports point down only, and `tests/test_architecture.py` 
     message/     from text to bytes: addresses, headers, parts, and the check of the result
     transport/   mail over a network: handshake, connection, provider, failover, retry
     smtp/        SMTP as values and state; nothing here does I/O
+    credentials.py who signs in at a provider: secrets and tokens, when they are needed
+    oauth/       access tokens: had, kept, renewed before they expire
     config/      TOML, URLs and secrets -> validated settings; presets.toml: known services
     rules.py     how providers word their failures: rules.toml
+    state_folder.py where is kept what one run remembers for the next
     turn.py      whose turn it is with round-robin, across runs
     idn.py       domains in other scripts, as DNS and TLS have them
     printable.py outside text made harmless

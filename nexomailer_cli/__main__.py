@@ -13,7 +13,9 @@ def main() -> NoReturn:
     gc.set_threshold(100_000, 50, 50)
     from nexomailer_cli.cli.run import run
 
-    leave(run(sys.argv[1:]))
+    # As a link called sendmail, for programs that know no other name.
+    is_sendmail = sys.argv[0].rpartition("/")[2] == "sendmail"
+    leave(run(["sendmail", *sys.argv[1:]] if is_sendmail else sys.argv[1:]))
 
 
 def leave(status: int) -> NoReturn:

@@ -6,24 +6,22 @@ Nothing is connected and no secret resolved here; that happens when a provider i
 from __future__ import annotations
 
 import functools
-import itertools
-import re
 import socket
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from nexomailer_cli.errors import UsageError
-from nexomailer_cli.smtp.auth import Credentials
+from nexomailer_cli.credentials import Wallet
+from nexomailer_cli.errors import ConfigError, MessageError, Problem, UsageError
 from nexomailer_cli.transport.base import Observer, Transport, unobserved
-from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
+from nexomailer_cli.transport.strategy import by_priority, round_robin, serving, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nexomailer_cli.config.secrets import Secret
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
+    from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.desk import Desk, PoolLimits
     from nexomailer_cli.transport.pool import Pool
@@ -33,13 +31,17 @@ if TYPE_CHECKING:
 class Wishes(Struct, frozen=True, kw_only=True):
     """What one run wants of its transport.
 
-    `provider` names the only one to use. `deadline` is a moment on the event loop's clock,
+    `provider` names the only one to use. `author` is the address that the mail is from for its
+    readers, where it matters to which provider. `deadline` is a moment on the event loop's clock,
     `retry_for` a duration in seconds. `sender` is the envelope sender, whose domain may
-    serve as the EHLO name.
+    serve as the EHLO name. `keeps_content` is for a finished message, whose header fields no
+    provider may change.
     """
 
     sender: str = ""
+    keeps_content: bool = False
     provider: str | None = None
+    author: str | None = None
     failover: bool = True
     deadline: float = float("inf")
     retry_for: float = 0.0
@@ -78,17 +80,14 @@ def open_transport(config: Config, wishes: Wishes, around: Surroundings) -> Tran
 
 
 def open_pools(
-    config: Config, wishes: Wishes, around: Surroundings, desk: Desk
+    providers: tuple[Provider, ...], wishes: Wishes, around: Surroundings, desk: Desk
 ) -> tuple[Pool, ...]:
-    """Return a pool for each provider, in the order in which they are tried.
-
-    To be called inside a running event loop. Raises UsageError as `open_transport` does.
-    """
+    """Return a pool for each of the chosen providers; to be called inside a running event loop."""
     from nexomailer_cli.transport.pool import Pool
 
     return tuple(
         Pool(_renewing(each, wishes, around), desk, _pool_limits(each.config), around.observer)
-        for each in chosen(config, wishes, around.env)
+        for each in providers
     )
 
 
@@ -104,28 +103,47 @@ def _pool_limits(config: SmtpConfig) -> PoolLimits:
 
 
 def chosen(config: Config, wishes: Wishes, env: Mapping[str, str]) -> tuple[Provider, ...]:
-    """Return the providers to use, in the order in which they are tried."""
-    providers = _ordered(config, env)
+    """Return the providers to use, in the order in which they are tried.
+
+    Raises UsageError for a provider that there is not, ConfigError where none is for the author.
+    """
     if wishes.provider is not None:
-        providers = tuple(each for each in providers if each.name == wishes.provider)
-        if not providers:
-            names = ", ".join(each.name for each in by_priority(config.providers))
-            raise UsageError(f"there is no provider “{wishes.provider}”", hint=f"Known: {names}.")
+        return (named(config, wishes.provider),)
+    own, others = serving(config.providers, wishes.author)
+    if not (own or others):
+        raise ConfigError(
+            Problem(f"no provider is for mail from {wishes.author}", "providers.from_addresses"),
+            hint="Add the address to one of them, or name the provider with --provider.",
+        )
+    providers = _ordered(own or others, config, env)
+    if own and others:
+        providers += by_priority(others)
     return providers if wishes.failover else providers[:1]
 
 
-def _ordered(config: Config, env: Mapping[str, str]) -> tuple[Provider, ...]:
+def named(config: Config, name: str) -> Provider:
+    """Return the provider of that name; raise UsageError if there is none."""
+    found = next((each for each in config.providers if each.name == name), None)
+    if found is None:
+        names = ", ".join(each.name for each in by_priority(config.providers))
+        raise UsageError(f"there is no provider “{name}”", hint=f"Known: {names}.")
+    return found
+
+
+def _ordered(
+    providers: tuple[Provider, ...], config: Config, env: Mapping[str, str]
+) -> tuple[Provider, ...]:
     match config.failover.strategy:
         case "round-robin":
             from nexomailer_cli.turn import next_turn
 
-            return round_robin(config.providers, next_turn(env))
+            return round_robin(providers, next_turn(env))
         case "weighted":
             from random import SystemRandom
 
-            return weighted(config.providers, SystemRandom())
+            return weighted(providers, SystemRandom())
         case "priority":
-            return by_priority(config.providers)
+            return by_priority(providers)
 
 
 def _patient(transport: Transport, wishes: Wishes, around: Surroundings) -> Transport:
@@ -149,128 +167,119 @@ def terms_for(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms
 
     Raises SecretError for credentials that cannot be had, ConfigError for files of TLS.
     """
-    return _terms(provider, wishes, around)
+    return _terms(provider, wishes, _wallet(provider, around))
 
 
 def terms_without_secret(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
     """Return the same with nobody to sign in, as strict about TLS as if there were."""
     nobody = structs.replace(provider, config=structs.replace(provider.config, auth=None))
-    terms = _terms(nobody, wishes, around)
+    terms = _terms(nobody, wishes, _wallet(nobody, around))
     return structs.replace(terms, requires_tls=provider.config.tls_required)
 
 
 def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
+    wallet = _wallet(provider, around)
+    account = _account_of(provider, wishes, wallet)
+    # A new connection must not ask a person, or a password manager, once more.
+    return account if wallet.is_renewable else _with_terms(account, functools.cache(account.terms))
+
+
+def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
+    """Return an account that asks anew, for each connection, for a token that may have expired."""
+    wallet = _wallet(provider, around)
+    account = _account_of(provider, wishes, wallet)
+    return account if wallet.changes else _with_terms(account, functools.cache(account.terms))
+
+
+def _with_terms(account: Account, terms: Callable[[], Terms]) -> Account:
+    return structs.replace(account, terms=terms, is_renewed=False)
+
+
+def _account_of(provider: Provider, wishes: Wishes, wallet: Wallet) -> Account:
     from nexomailer_cli.rules import provider_rules
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.limits import limits_for
 
     config = provider.config
+
+    def terms(rejected: str = "") -> Terms:
+        return _terms(provider, wishes, wallet, rejected)
+
     return Account(
         name=provider.name,
-        host=config.host,
+        host=config.socket or config.host,
         port=config.effective_port,
-        # A new connection must not ask a person, or a password manager, once more.
-        terms=functools.cache(lambda: _terms(provider, wishes, around)),
+        terms=terms,
         limits=limits_for(
             config.connection_timeout, config.socket_timeout, deadline=wishes.deadline
         ),
         rules=provider_rules,
+        rewrite=rewriting_for(provider, keeps_content=wishes.keeps_content),
+        is_renewed=True,
+        other_terms=terms if wallet.is_renewable else None,
     )
 
 
-def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
-    """Return an account that asks anew, for each connection, for a token that may have expired."""
-    account = _account(provider, wishes, around)
-    auth = provider.config.auth
-    token = auth.access_token if auth is not None else None
-    if token is None or token.kind not in ("command", "file"):
-        return account
-    # Only the first time are signals to be looked after: later ones come in a thread.
-    places = itertools.chain(
-        [around], itertools.repeat(structs.replace(around, blocking=nullcontext))
-    )
-    return structs.replace(
-        account, terms=lambda: _terms(provider, wishes, next(places)), is_renewed=True
+def rewriting_for(
+    provider: Provider, *, keeps_content: bool = False
+) -> Callable[[Mail], Mail] | None:
+    """Return what a provider makes of a mail, `None` for nothing; raise ConfigError."""
+    wants = {
+        "sender": provider.from_,
+        "reply_to": provider.reply_to,
+        "envelope_from": provider.envelope_from,
+        "headers": provider.headers,
+        "deduplication_header": provider.deduplication_header,
+    }
+    if not any(wants.values()) and provider.envelope_from is None:
+        return None  # and nothing of composing needs to be loaded
+    from nexomailer_cli.message.rewriting import rewriting_of
+
+    try:
+        return rewriting_of(**wants, keeps_content=keeps_content)  # type: ignore[arg-type]
+    except MessageError as error:
+        problem = Problem(str(error), key=f"providers.{provider.name}")
+        raise ConfigError(problem, hint=error.hint) from error
+
+
+def _wallet(provider: Provider, around: Surroundings) -> Wallet:
+    return Wallet(
+        provider,
+        env=around.env,
+        prompt=around.prompt,
+        warn=around.warn,
+        blocking=around.blocking,
     )
 
 
-def _terms(provider: Provider, wishes: Wishes, around: Surroundings) -> Terms:
+def _terms(provider: Provider, wishes: Wishes, wallet: Wallet, rejected: str = "") -> Terms:
     import time
 
+    from nexomailer_cli.transport.own_name import ehlo_name
     from nexomailer_cli.transport.terms import Terms
     from nexomailer_cli.transport.tls import tls_context
 
     config = provider.config
+    left = wishes.deadline - time.monotonic()
     return Terms(
         host=config.host,
         port=config.effective_port,
         ip_version=config.ip_version,
         source_address=config.source_address,
+        proxy=wallet.proxy(seconds=left),
+        socket_path=config.socket or "",
+        is_lmtp=config.protocol == "lmtp",
         implicit_tls=config.implicit_tls,
         requires_tls=config.tls_required,
         tls=tls_context(config.tls) if _may_use_tls(config) else None,
         servername=config.tls.servername or "",
         ehlo_name=ehlo_name(config.name, wishes.sender, socket.gethostname()),
-        credentials=_credentials(provider, around, patience=wishes.deadline - time.monotonic()),
+        credentials=wallet.credentials(seconds=left, rejected=rejected),
         allow_plaintext_auth=config.allow_plaintext_auth,
     )
 
 
 def _may_use_tls(config: SmtpConfig) -> bool:
+    if config.socket is not None and config.starttls == "auto":
+        return config.implicit_tls  # nobody listens in between, and it has no name to verify
     return config.implicit_tls or config.starttls != "never"
-
-
-def _credentials(
-    provider: Provider, around: Surroundings, *, patience: float
-) -> Credentials | None:
-    from nexomailer_cli.config.secrets import resolve
-
-    auth = provider.config.auth
-    if auth is None:
-        return None
-
-    def resolved(secret: Secret | None, what: str) -> str:
-        if secret is None:
-            return ""
-        return resolve(
-            secret,
-            env=around.env,
-            prompt=around.prompt,
-            label=f"{what} of provider {provider.name}",
-            warn=around.warn,
-            patience=patience,
-        )
-
-    is_oauth = auth.type == "oauth2"
-    with around.blocking():
-        return Credentials(
-            auth.user,
-            password="" if is_oauth else resolved(auth.password, "password"),
-            token=resolved(auth.access_token, "access token") if is_oauth else "",
-            method=auth.method or "",
-        )
-
-
-# RFC 1123 section 2.1, with a last label that no IPv4 address has.
-_FULL_NAME = re.compile(r"(?:[0-9a-z](?:[0-9a-z-]{0,61}[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
-
-
-def ehlo_name(configured: str | None, sender: str, host: str) -> str:
-    """Return the name to greet servers with, `""` where only an address literal is left.
-
-    `host` is this machine's own name. It is asked of the kernel, not of DNS, which can take
-    seconds to say `localhost`, a name that servers refuse. A name without a dot is no
-    better, so the sender's domain comes next: it is ours as well, and RFC 5321 section 4.1.4
-    lets no server refuse mail because the name is not the connecting host's.
-    """
-    if configured:
-        return configured
-    candidates = (host.rstrip("."), sender.rpartition("@")[2])
-    return next(filter(_is_full_name, candidates), "")
-
-
-def _is_full_name(name: str) -> bool:
-    name = name.lower()
-    return _FULL_NAME.fullmatch(name) is not None and not (
-        {"localhost", "localdomain"} & set(name.split("."))
-    )

@@ -4,6 +4,7 @@
       UsageError             what was typed on the command line makes no sense
       ConfigError            every mistake of the configuration at once
         SecretError          a password could not be had (command failed, variable unset, ...)
+          TokenError         an access token could not be had; says whose failure that is
       MessageError           the message cannot be composed, or must not be sent
         AddressError         an address that is not one, or that hides something
         TemplateError        unknown name, syntax, or too much work
@@ -55,7 +56,14 @@ class Problem(Struct, frozen=True):
 
 
 class ConfigError(NexomailerError):
-    """The configuration has mistakes; `problems` names all of them."""
+    """The configuration has mistakes; `problems` names all of them.
+
+    `reason` and `phase` are what a provider that cannot be used for it fails with, as in
+    `TransportError`.
+    """
+
+    reason = "configuration"
+    phase = "connect"
 
     def __init__(self, *problems: Problem, hint: str = "") -> None:
         super().__init__("\n".join(str(problem) for problem in problems), hint=hint)
@@ -64,6 +72,22 @@ class ConfigError(NexomailerError):
 
 class SecretError(ConfigError):
     """A secret could not be resolved."""
+
+
+class TokenError(SecretError):
+    """An access token could not be had from the server that gives them.
+
+    `reason` is one of `oauth-no-login`, `oauth-refused`, `oauth-client`,
+    `oauth-unavailable`, `oauth-host`, `oauth-certificate` and `oauth-nonsense`. `code` is
+    the server's own word for it (RFC 6749 section 5.2), where it had one.
+    """
+
+    def __init__(self, message: str, *, key: str, reason: str, code: str = "") -> None:
+        super().__init__(Problem(message, key=key))
+        self.reason = reason
+        self.code = code
+        # What was refused is not tried again in this run, as with a password.
+        self.phase = "auth" if reason in ("oauth-refused", "oauth-client") else "connect"
 
 
 class MessageError(NexomailerError):

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from nexomailer_cli.state_folder import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 def next_turn(env: Mapping[str, str]) -> int:
@@ -33,8 +35,7 @@ def _chance() -> int:
 
 
 def _path(env: Mapping[str, str]) -> Path:
-    state = env.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "nexomailer" / "round-robin"
+    return state_folder(env) / "round-robin"
 
 
 def _advance(path: Path) -> int:

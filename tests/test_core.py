@@ -9,13 +9,15 @@ import pytest
 from msgspec import structs
 
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.settings import Auth, Config, Failover, Provider, SmtpConfig, Tls
-from nexomailer_cli.core import Surroundings, Wishes, chosen, ehlo_name, open_transport
+from nexomailer_cli.config.settings import Config, Failover, Provider, SmtpConfig, Tls
+from nexomailer_cli.config.sign_in import Auth
+from nexomailer_cli.core import Surroundings, Wishes, chosen, open_transport
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.smtp.failure import Scope
 from nexomailer_cli.smtp.outcome import Status
 from nexomailer_cli.transport.base import Event, Said
 from nexomailer_cli.transport.failover import FailoverTransport
+from nexomailer_cli.transport.own_name import ehlo_name
 from nexomailer_cli.transport.retry import RetryTransport
 from tests.support.account import mail
 from tests.support.script import (
@@ -91,6 +93,22 @@ def test_chance_does_not_depend_on_the_seed_of_the_program() -> None:
         random.seed(1)
         orders.add(tuple(names(three("weighted"), Wishes())))
     assert len(orders) == 2
+
+
+def test_who_is_for_the_author_goes_first_and_by_the_strategy(tmp_path: Path) -> None:
+    from msgspec import structs
+
+    config = three("round-robin")
+    ours = tuple(
+        structs.replace(each, from_addresses=("*@a.test",) if each.name in "ab" else ())
+        for each in config.providers
+    )
+    config = structs.replace(config, providers=ours)
+    env = {"XDG_STATE_HOME": str(tmp_path)}
+    orders = ["".join(names(config, Wishes(author="x@a.test"), env)) for _ in range(2)]
+    assert orders == ["abspare", "baspare"]
+    assert names(config, Wishes(author="x@b.test"), env) == ["spare"]
+    assert names(config, Wishes(author="x@b.test", failover=False), env) == ["spare"]
 
 
 def test_one_provider_may_be_asked_for() -> None:

@@ -51,10 +51,16 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "bulk",
         "journal status",
         "journal rows",
+        "sendmail",
         "sandbox",
+        "auth login",
+        "auth status",
+        "auth logout",
+        "config init",
         "config check",
         "config show",
         "config path",
+        "config schema",
     ]
 
 

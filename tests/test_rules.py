@@ -51,6 +51,26 @@ def test_the_phase_of_a_rule_limits_it() -> None:
         (Phase.RCPT, "530 5.7.0 Authentication required", Scope.PROVIDER),
         (Phase.RCPT, "550 relaying denied", Scope.PROVIDER),
         (Phase.END, "550 relaying denied", Scope.MESSAGE),
+        (Phase.AUTH, "535 5.7.139 Authentication unsuccessful, basic is disabled", Scope.PROVIDER),
+        (Phase.AUTH, "454 4.7.0 Too many login attempts, please try again later.", Scope.PROVIDER),
+        (Phase.END, "450 4.2.1 Peak SMTP relay limit exceeded for customer.", Scope.RATE),
+        (Phase.MAIL, "421 4.7.0 Try again later, closing connection.", Scope.SESSION),
+        (Phase.MAIL, "421 4.7.28 unusual rate of unsolicited mail", Scope.RATE),
+        (Phase.END, "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded", Scope.RATE),
+        (Phase.END, "554 5.2.0 STOREDRV.Submission.Exception: quota exceeded", Scope.QUOTA),
+        (Phase.MAIL, "454 Throttling failure: Daily message quota exceeded.", Scope.QUOTA),
+        (Phase.MAIL, "421 Too many messages in this connection", Scope.SESSION),
+        (
+            Phase.MAIL,
+            "421 Maximum message count per session reached: Please reconnect.",
+            Scope.SESSION,
+        ),
+        (Phase.MAIL, "451 4.4.2 Timeout waiting for data from client.", Scope.SESSION),
+        (
+            Phase.DATA,
+            "550 5.7.0 Requested action not taken: too many emails per second",
+            Scope.RATE,
+        ),
     ],
 )
 def test_the_words_of_a_provider_say_whose_failure_it_is(

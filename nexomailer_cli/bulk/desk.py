@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexomailer_cli.bulk.events import Settled, Troubled
-from nexomailer_cli.bulk.ruling import Ruling, rule, shuts_out
+from nexomailer_cli.bulk.blame import blame
+from nexomailer_cli.bulk.events import Settled
+from nexomailer_cli.bulk.ruling import Ruling, first_words, refused_in, rule, words_of
 from nexomailer_cli.bulk.state import Intent, State, Verdicted
 from nexomailer_cli.bulk.tally import Tally
 from nexomailer_cli.bulk.vigil import Vigil
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS = 5.0  # a row that no provider could serve, none of which is to blame for it
 MAX_SESSIONS = 3
+NOT_SERVED = frozenset({State.REJECTED, State.UNKNOWN})
 
 
 class Desk:
@@ -127,7 +129,9 @@ class Desk:
             job.provider = ""
             self._end(job, State.REJECTED, None, printable(str(error)))
             return None
-        return mail.only(job.rest) if job.rest else mail
+        # Addresses may have been corrected since.
+        rest = tuple(each for each in mail.envelope.recipients if each in job.rest)
+        return mail.only(rest) if rest else mail
 
     def _handed_out(self, job: Job, mail: Mail, gate: Gate, now: float) -> Mail:
         gate.take(now)
@@ -155,39 +159,19 @@ class Desk:
         attempt: Attempt | None,
         now: float,
     ) -> None:
-        gate = self.line_up.gates[job.provider]
-        failures = {each.failure.scope: each.failure for each in dispositions if each.failure}
-        if provider := failures.get(Scope.PROVIDER):
-            self._blame(gate, provider, attempt, now)
-        elif Scope.RATE in failures:
-            gate.slow_down(now)
-        elif Scope.QUOTA in failures:
-            gate.park(now)
-        elif failures.keys() == {Scope.SESSION}:
-            gate.give_back()
-        else:
-            gate.succeed()
-            self._vigil.progress = now
-
-    def _blame(self, gate: Gate, failure: Failure, attempt: Attempt | None, now: float) -> None:
-        was_off = gate.is_off
-        if attempt is not None and shuts_out(attempt, failure):
-            gate.switch_off()
-        else:
-            gate.fail(now, is_lasting=not failure.is_transient)
-        if attempt is None:
-            return
-        self.last_trouble = attempt
-        if not was_off:
-            self._course.tell(Troubled(attempt, gate.is_off))
+        trouble = blame(self.line_up.gates[job.provider], dispositions, attempt, now)
+        if trouble is not None:
+            self.last_trouble = trouble.attempt
+            self._course.tell(trouble)
 
     def _follow(self, job: Job, ruling: Ruling, text: str, now: float) -> None:
         match ruling.state:
             case State.WAITING:
                 self._again(job, ruling, text, now)
             case State.DEFERRED:
-                self._defer(job, ruling, now)
+                self._defer(job, ruling, text, now)
             case state:
+                job.rest = ruling.rest or job.rest
                 self._end(job, state, ruling.decisive, text)
 
     def _again(self, job: Job, ruling: Ruling, text: str, now: float) -> None:
@@ -197,7 +181,7 @@ class Desk:
         if scope in (Scope.SESSION, Scope.CROWD):
             job.sessions += 1
             if job.sessions > MAX_SESSIONS:
-                self._defer(job, ruling, now)
+                self._defer(job, ruling, text, now)
                 return
         if ruling.shuts:
             job.shut |= {job.provider}
@@ -207,10 +191,10 @@ class Desk:
         elif scope is Scope.PROVIDER:
             job.avoided |= {job.provider}
         if job.is_intended or ruling.rest != job.rest:
-            self._note(job, ruling, State.WAITING)
+            self._note(job, ruling, State.WAITING, text)
         self._requeue(job, now)
 
-    def _defer(self, job: Job, ruling: Ruling, now: float) -> None:
+    def _defer(self, job: Job, ruling: Ruling, text: str, now: float) -> None:
         """Put a row off; one whose message was deferred goes to another provider at once."""
         job.tries += 1
         job.sessions = 0
@@ -218,13 +202,13 @@ class Desk:
         job.avoided |= {job.provider}
         is_tried_elsewhere = failure is not None and failure.scope is Scope.MESSAGE
         if is_tried_elsewhere and not (job.avoided | job.shut) >= self.line_up.usable():
-            self._note(job, ruling, State.LEASED)
+            self._note(job, ruling, State.LEASED, text)
             self._requeue(job, now)
             return
         job.avoided = frozenset()
         delay = retry_delay(ruling.decisive, job.tries)
         due = now + min(delay, 86400.0) * (1.0 + JITTER * self._course.random.random())
-        verdict = self._note(job, ruling, State.DEFERRED, due)
+        verdict = self._note(job, ruling, State.DEFERRED, text, due)
         is_final = due > self._course.until
         if not is_final:
             self._queue.put_later(job, due)
@@ -238,7 +222,9 @@ class Desk:
             self._queue.put_front(job)
         self._turns.soon(self._turns.wake)
 
-    def _note(self, job: Job, ruling: Ruling, state: State, due: float = 0.0) -> Verdicted:
+    def _note(
+        self, job: Job, ruling: Ruling, state: State, text: str, due: float = 0.0
+    ) -> Verdicted:
         """Put on record that a row is open again."""
         job.rest = ruling.rest
         job.is_intended = False
@@ -247,7 +233,7 @@ class Desk:
             state,
             job.tries,
             job.provider,
-            *_words(ruling.decisive, ""),
+            *words_of(ruling.decisive, text),
             due=due,
             rest=job.rest,
             flaw=job.flaw,
@@ -256,10 +242,15 @@ class Desk:
         return verdict
 
     def _end(self, job: Job, state: State, decisive: Disposition | None, text: str) -> None:
-        code, enhanced, words = _words(decisive, text)
-        if state is State.REJECTED and job.flaw and not _is_alone(job):
-            words = job.flaw
-        verdict = Verdicted(job.number, state, job.tries + 1, job.provider, code, enhanced, words)
+        code, enhanced, words = words_of(decisive, text)
+        # Whose refusal it was goes without saying where there was nobody else.
+        if state is State.REJECTED and refused_in(job.flaw) not in ((), (job.key,)):
+            words = first_words(job.flaw)
+        verdict = Verdicted(
+            *(job.number, state, job.tries + 1, job.provider, code, enhanced, words),
+            # Who has got it does not get it again when the row is sent again.
+            rest=job.rest if state in NOT_SERVED else (),
+        )
         self._ledger.record(verdict)
         self._announce(job, verdict, is_final=True)
 
@@ -285,15 +276,3 @@ class Desk:
         """Stop at once: what cannot be recorded must not be sent."""
         self.failure = self.failure or error
         self._vigil.give_up(str(error))
-
-
-def _words(decisive: Disposition | None, text: str) -> tuple[int | None, str, str]:
-    """Return code, enhanced code and words for the record."""
-    reply = decisive.reply if decisive else None
-    if reply is not None:
-        return reply.code, reply.enhanced, reply.text
-    return None, "", text or (decisive.reason if decisive else "")
-
-
-def _is_alone(job: Job) -> bool:
-    return job.flaw.partition(": ")[0].lower() == job.key.lower()

@@ -49,8 +49,12 @@ def likely_delimiter(lines: Sequence[str]) -> str:
     return max(CANDIDATES, key=lambda delimiter: _fitness(lines, delimiter))
 
 
-def _fitness(lines: Iterable[str], delimiter: str) -> tuple[bool, float, int]:
-    """Tell how well it does: for several columns at all, then for even rows, then for many."""
+def _fitness(lines: Iterable[str], delimiter: str) -> tuple[bool, bool, float, int]:
+    """Tell how well it does: for several columns at all, then for even rows, then for many.
+
+    Where rows are uneven whatever the delimiter, what divides the header is meant: names of
+    columns have none in them.
+    """
     lengths: list[int] = []
     try:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -59,6 +63,7 @@ def _fitness(lines: Iterable[str], delimiter: str) -> tuple[bool, float, int]:
         # Also that the last record is cut off by the end of the sample.
         pass
     if not lengths:
-        return False, 0.0, 0
+        return False, False, 0.0, 0
     even = lengths.count(lengths[0]) / len(lengths)
-    return lengths[0] > 1 and even >= 0.5, even, lengths[0]
+    is_divided = lengths[0] > 1
+    return is_divided and even >= 0.5, is_divided, even, lengths[0]

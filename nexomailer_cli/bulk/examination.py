@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
-from nexomailer_cli.bulk.identity import RowsDigest
+from nexomailer_cli.bulk.identity import NumbersDigest, RowsDigest
 from nexomailer_cli.bulk.state import Entry
 from nexomailer_cli.bulk.suppression import Duplicates, Suppression
 from nexomailer_cli.errors import Problem
@@ -61,14 +61,15 @@ class Examination:
     def __init__(self, rows: Rows, letter: Letter, policy: Policy) -> None:
         self.problems: list[Problem] = []
         self.invalid = 0  # rows with problems
+        self.right = 0  # rows without
         self.rows = 0
         self.suppressed = 0
         self.duplicates = 0
-        self.first: Row | None = None  # that gets a message
         self._rows = rows
         self._letter = letter
         self._policy = policy
         self._digest = RowsDigest(rows.columns)
+        self._passed_over = NumbersDigest()
         self._met = Duplicates()
         self._keys = Duplicates()
 
@@ -82,6 +83,11 @@ class Examination:
         """The fingerprint of the input."""
         return self._digest.hex
 
+    @property
+    def skipped_digest(self) -> str:
+        """The fingerprint of who gets no message."""
+        return self._passed_over.hex
+
     def entries(self) -> Iterator[Entry]:
         """Yield every row that nothing is wrong with."""
         for row in self._rows.examined():
@@ -92,8 +98,9 @@ class Examination:
             self._digest.add(row)
             entry = self._entry(row)
             if entry is not None:
-                if not (entry.skipped or self.first):
-                    self.first = row
+                self.right += 1
+                if entry.skipped:
+                    self._passed_over.add(row.number)
                 yield entry
 
     def _entry(self, row: Row) -> Entry | None:

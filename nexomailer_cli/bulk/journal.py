@@ -64,6 +64,11 @@ class Journal:
         """Whether a run was begun here."""
         return bool(self._read(sql.ANY_ROW))
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether an attempt was ever made at any row."""
+        return bool(self._read(sql.ANY_BEGUN))
+
     def begin(self, entries: Iterable[Entry], facts: Callable[[], Mapping[str, str]]) -> None:
         """Record a new run and all of its rows: all or nothing.
 

@@ -30,10 +30,10 @@ class JsonRows(Rows):
                 columns.update(dict.fromkeys(row.values))
             if len(columns) > MAX_COLUMNS:
                 raise InputError(f"{self.name}: more than {MAX_COLUMNS:,} different names")
-        if not columns and next(self.examined(), None) is None:
-            raise InputError(
-                f"{self.name} is empty", hint='A line looks like {"email": "ann@example.org"}.'
-            )
+        if not columns:
+            first = next(self.examined(), None)
+            what = f"{self.name} is empty" if first is None else str(first)
+            raise InputError(what, hint='A line looks like {"email": "ann@example.org"}.')
         self.columns = tuple(columns)
 
     def examined(self) -> Iterator[Row | Problem]:

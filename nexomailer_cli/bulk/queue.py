@@ -98,6 +98,13 @@ class Queue:
         """Whether the pass is over and nothing waits."""
         return not (self._pass or self._front or self._later)
 
+    def is_forsaken(self, hopeful: frozenset[str]) -> bool:
+        """Whether all that waits is for other providers than the `hopeful` ones."""
+        if self._pass and len(self._front) < MAX_FRONT:
+            return False
+        waiting = (*self._front, *(job for _, _, job in self._later))
+        return bool(waiting) and all(hopeful <= job.shut for job in waiting)
+
     def soonest_on_record(self) -> float | None:
         """Return when the journal says that the next row is due, None if there is none."""
         return self._journal.soonest(self._span.until, self._span.first, self._span.last)

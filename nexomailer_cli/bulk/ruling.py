@@ -12,6 +12,8 @@ from nexomailer_cli.smtp.outcome import Attempt, Disposition, Phase, Verdict
 from nexomailer_cli.transport.account import SIGN_IN_CODES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nexomailer_cli.smtp.failure import Failure
 
 # Sending again at once costs the row nothing: it was not the row that failed.
@@ -19,12 +21,15 @@ AT_ONCE = frozenset({Scope.PROVIDER, Scope.RATE, Scope.QUOTA, Scope.SESSION, Sco
 # This provider will not take the row, another may.
 SHUT = frozenset({Scope.SENDER, Scope.CAPACITY})
 
+_BETWEEN = "\x1f"
+
 
 class Ruling(Struct, frozen=True, kw_only=True):
     """Where a row stands after an attempt.
 
-    `decisive` is the disposition that says why. `rest` are the recipients to try again,
-    `flaw` what was said of those who were refused for good. WAITING is again at once and not
+    `decisive` is the disposition that says why. `rest` are the recipients to try again, empty
+    for all who were tried; of a row that has ended, those who did not get it. `flaw` is what
+    was said of those who were refused for good, see `refused_in`. WAITING is again at once and not
     charged, DEFERRED later and charged. `shuts` this provider for the row, for good.
     """
 
@@ -42,15 +47,17 @@ def rule(dispositions: tuple[Disposition, ...], flaw: str = "") -> Ruling:
         return Ruling(state=State.ACCEPTED, decisive=first)
     unknown = next((d for d in dispositions if d.verdict is Verdict.UNKNOWN), None)
     if unknown is not None:
-        return Ruling(state=State.UNKNOWN, decisive=unknown, flaw=flaw)
+        lost = tuple(d.recipient for d in dispositions if d.verdict is Verdict.UNKNOWN)
+        return Ruling(state=State.UNKNOWN, decisive=unknown, flaw=flaw, rest=lost)
     refused = next((d for d in dispositions if _is_refused(d)), None)
     if refused is not None:
-        flaw = flaw or _words(refused)
+        flaw = "\n".join((*_lines(flaw), *_flaws(dispositions)))
     again = tuple(d for d in dispositions if d.failure is not None and not _is_refused(d))
     if again:
         return _again(again, flaw)
     if flaw:
-        return Ruling(state=State.REJECTED, decisive=refused or dispositions[0], flaw=flaw)
+        decisive = refused or dispositions[0]
+        return Ruling(state=State.REJECTED, decisive=decisive, flaw=flaw, rest=refused_in(flaw))
     return Ruling(state=State.ACCEPTED, decisive=dispositions[0])
 
 
@@ -78,9 +85,26 @@ def _scope(disposition: Disposition) -> Scope | None:
     return failure.scope if failure else None
 
 
-def _words(disposition: Disposition) -> str:
-    said = str(disposition.reply) if disposition.reply else disposition.reason
-    return f"{disposition.recipient}: {said}"
+def _flaws(dispositions: tuple[Disposition, ...]) -> Iterator[str]:
+    for each in filter(_is_refused, dispositions):
+        said = str(each.reply) if each.reply else each.reason
+        # Neither stands in an address, or in a reply that was made harmless.
+        yield f"{each.recipient}{_BETWEEN}{' '.join(said.split())}"
+
+
+def _lines(flaw: str) -> list[str]:
+    return flaw.split("\n") if flaw else []
+
+
+def refused_in(flaw: str) -> tuple[str, ...]:
+    """Return who was refused for good."""
+    return tuple(line.partition(_BETWEEN)[0] for line in _lines(flaw))
+
+
+def first_words(flaw: str) -> str:
+    """Return the first refusal, for people."""
+    recipient, _, said = flaw.partition("\n")[0].partition(_BETWEEN)
+    return f"{recipient}: {said}"
 
 
 def shuts_out(attempt: Attempt, failure: Failure) -> bool:
@@ -89,3 +113,11 @@ def shuts_out(attempt: Attempt, failure: Failure) -> bool:
         return False
     reply = attempt.reply
     return attempt.phase is Phase.AUTH or (reply is not None and reply.code in SIGN_IN_CODES)
+
+
+def words_of(decisive: Disposition | None, text: str) -> tuple[int | None, str, str]:
+    """Return code, enhanced code and words for the record."""
+    reply = decisive.reply if decisive else None
+    if reply is not None:
+        return reply.code, reply.enhanced, reply.text
+    return None, "", text or (decisive.reason if decisive else "")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 Strategy = Literal["priority", "round-robin", "weighted"]
 
+# Where a provider stands (`transport.strategy.rank`): a lower rank serves before a higher one.
+Rank = tuple[bool, int]
+FIRST: Rank = (False, 0)
+
 NEVER = float("inf")
 # A provider whose rate lets nothing through for so long is passed over for the next.
 SPILL_SECONDS = 60.0
@@ -32,17 +36,25 @@ class Gate:
     """What stands between the rows and one provider."""
 
     __slots__ = (
-        *("_breaker", "_is_lasting", "_is_off", "_pace", "_parked_until", "name", "taken"),
-        *("weight", "windows"),
+        *("_breaker", "_is_lasting", "_is_off", "_pace", "_parked_until", "answered"),
+        *("name", "rank", "taken", "weight", "windows"),
     )
 
     def __init__(
-        self, name: str, windows: tuple[Window, ...], random: Random, *, weight: int = 1
+        self,
+        name: str,
+        windows: tuple[Window, ...],
+        random: Random,
+        *,
+        weight: int = 1,
+        rank: Rank = FIRST,
     ) -> None:
         self.name = name
+        self.rank = rank
         self.windows = windows
         self.weight = weight
         self.taken = 0
+        self.answered = 0.0  # when it last did, about a mail
         self._pace = Pace()
         self._breaker = Breaker(random)
         self._parked_until = 0.0
@@ -92,8 +104,9 @@ class Gate:
         self._breaker.undecided()
         self._refund()
 
-    def succeed(self) -> None:
+    def succeed(self, now: float) -> None:
         """Take note that the server answered about a mail."""
+        self.answered = now
         self._breaker.succeed()
 
     def fail(self, now: float, *, is_lasting: bool = False) -> None:
@@ -101,6 +114,11 @@ class Gate:
         self._is_lasting = is_lasting
         self._breaker.fail(now)
         self._refund()
+
+    def lose(self, now: float) -> None:
+        """Take note that a message was lost at its end: it may have been taken all the same."""
+        self._is_lasting = False
+        self._breaker.fail(now)
 
     def slow_down(self, now: float) -> None:
         """Take note that the server finds us too fast."""
@@ -158,19 +176,23 @@ class LineUp:
             for each in self.gates.values()
             if each.name not in avoided and not each.is_away(now)
         ]
-        match self._strategy:
-            case "priority":
-                return not there or there[0] is gate
-            case "round-robin":
-                return True
-            case "weighted":
-                return not there or _is_due(gate, there)
+        return not there or self._is_its_turn(gate, there)
 
-    def is_hopeless(self, now: float, until: float) -> bool:
-        """Whether no provider will be of use before `until`."""
-        return all(
-            trouble > 0 and now + trouble > until
-            for trouble in (gate.trouble(now) for gate in self.gates.values())
+    def _is_its_turn(self, gate: Gate, there: list[Gate]) -> bool:
+        if self._strategy == "priority":
+            return there[0] is gate
+        best = min(each.rank for each in there)
+        if gate.rank != best:
+            return False
+        equals = [each for each in there if each.rank == best]
+        # With round-robin whoever is free takes the next row, so that all are as busy as they can.
+        return self._strategy == "round-robin" or _is_due(gate, equals)
+
+    def hopeful(self, now: float, until: float) -> frozenset[str]:
+        """Return the names of those that will be of use before `until`."""
+        troubles = {name: gate.trouble(now) for name, gate in self.gates.items()}
+        return frozenset(
+            name for name, trouble in troubles.items() if trouble <= 0 or now + trouble <= until
         )
 
     def usable(self) -> frozenset[str]:

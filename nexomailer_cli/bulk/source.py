@@ -167,6 +167,8 @@ class Source:
         what = f"the octet 0x{octet:02X} is not {self.encoding.removesuffix('-sig').upper()} text"
         if self._is_given:
             return what
+        if hint := self._hint_of_nul():
+            return what + hint
         return f"{what}; a file from Excel may need --encoding cp1252"
 
     def _undecodable(self) -> int:

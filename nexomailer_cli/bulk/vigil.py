@@ -34,10 +34,7 @@ class Watched(Protocol):
 
 
 class Vigil:
-    """Wakes the pools when a rate, a breaker or a row is due, and notices the end.
-
-    `progress` is when a server last answered about a mail.
-    """
+    """Wakes the pools when a rate, a breaker or a row is due, and notices the end."""
 
     def __init__(
         self,
@@ -49,7 +46,7 @@ class Vigil:
         clock: Callable[[], float],
     ) -> None:
         self.stop_reason = ""
-        self.progress = clock()
+        self._started = clock()
         self._desk = desk
         self._queue = queue
         self._ledger = ledger
@@ -96,7 +93,10 @@ class Vigil:
         """Whether something is still to come, and see to it that somebody looks then."""
         if self.stop_reason:
             return False
-        if self._desk.line_up.is_hopeless(now, self.progress + self._course.patience):
+        line_up = self._desk.line_up
+        progress = max(self._started, *(gate.answered for gate in line_up.gates.values()))
+        hopeful = line_up.hopeful(now, progress + self._course.patience)
+        if not hopeful or (not self._desk.in_flight and self._queue.is_forsaken(hopeful)):
             self.stop("no provider can be used")
             return False
         try:

@@ -20,9 +20,15 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "explain": ("explain", ("explain",)),
     "bulk": ("bulk", ("bulk",)),
     "journal": ("journal", ("status", "rows")),
+    "sendmail": ("sendmail", ("sendmail",)),
     "sandbox": ("sandbox", ("sandbox",)),
-    "config": ("config", ("check", "show", "path")),
+    "auth": ("auth", ("login", "status", "logout")),
+    "config": ("config", ("init", "check", "show", "path", "schema")),
 }
+
+
+# Every option of these is an argument: they are called by other programs, in their ways.
+_SETTINGS = {"sendmail": {"ignore_unknown_options": True, "help_option_names": ["--help"]}}
 
 
 class _Commands(TyperGroup):
@@ -39,7 +45,7 @@ class _Commands(TyperGroup):
         part = _typer(help=module.__doc__ if len(functions) > 1 else None)
         for function in functions:
             name = cmd_name if len(functions) == 1 else function
-            part.command(name)(getattr(module, function))
+            part.command(name, context_settings=_SETTINGS.get(name))(getattr(module, function))
         command = typer.main.get_command(part)
         command.name = cmd_name
         return command

@@ -102,7 +102,10 @@ def bulk(
     test_to: Annotated[
         str | None, typer.Option(metavar="ADDR", help="Send one row's message to this address.")
     ] = None,
-    row: Annotated[int, typer.Option(metavar="N", min=1, help="Which row --test-to takes.")] = 1,
+    row: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Which row --test-to takes; default: the first."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only so many rows of the input.")
@@ -131,6 +134,8 @@ def bulk(
     no_failover: Annotated[
         bool, typer.Option("--no-failover", help="Use the first provider only.")
     ] = False,
+    only_4: Annotated[bool, typer.Option("-4", help="IPv4 only.")] = False,
+    only_6: Annotated[bool, typer.Option("-6", help="IPv6 only.")] = False,
     journal: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Record of the run; default: INPUT.journal."),

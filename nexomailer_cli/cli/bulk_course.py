@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from nexomailer_cli.bulk.identity import digest, new_secret
 from nexomailer_cli.bulk.journal import Journal
 from nexomailer_cli.bulk.state import FAILED, OPEN, State
 from nexomailer_cli.cli import signals
+from nexomailer_cli.cli.bulk_beginning import Beginning
 from nexomailer_cli.cli.bulk_display import view
+from nexomailer_cli.cli.bulk_plan import author_of_run
+from nexomailer_cli.cli.bulk_question import confirm
 from nexomailer_cli.cli.bulk_report import (
     Ending,
     as_json,
     exit_status,
+    require_place,
     tell,
-    tell_unknown,
     write_table,
 )
 from nexomailer_cli.cli.bulk_run import Ended, Work, run
-from nexomailer_cli.cli.bulking import refuse, tell_examined
-from nexomailer_cli.cli.exit_status import ExitStatus
+from nexomailer_cli.cli.bulking import report_error
+from nexomailer_cli.cli.exit_status import ExitStatus, of_error
+from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.config.duration import format_duration
 from nexomailer_cli.config.rate import parse_rates
-from nexomailer_cli.errors import UsageError
+from nexomailer_cli.core import named
+from nexomailer_cli.errors import NexomailerError
 from nexomailer_cli.printable import printable
+from nexomailer_cli.transport.strategy import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nexomailer_cli.bulk.examination import Examination
     from nexomailer_cli.bulk.job import Job
+    from nexomailer_cli.bulk.recipients import Row
     from nexomailer_cli.cli.bulk_letter import Writing
     from nexomailer_cli.cli.bulk_options import BulkOptions
     from nexomailer_cli.cli.bulk_plan import Plan
@@ -41,7 +48,6 @@ if TYPE_CHECKING:
     from nexomailer_cli.smtp.envelope import Mail
 
 MANY_ROWS = 100  # from here on a mailing needs a way out of it
-CHANGES = {"message": "the message", "input": "the input", "mapping": "what identifies a row"}
 
 
 class Whole:
@@ -60,93 +66,67 @@ class Whole:
         self._plan = plan
         self._written = written
         self._output = everywhere.output
+        self._author: str | None = None  # where it decides about the provider
 
     def perform(self) -> int:
         """Send what is to be sent; return the exit status."""
-        journal = Journal(self._options.journal_path, durable=self._options.durable)
+        options = self._options
+        if options.report is not None:
+            require_place(options.report, (*options.read_files, options.journal_path))
+        if options.provider is not None:
+            named(self._config, options.provider)
+        journal = Journal(options.journal_path, durable=options.durable)
         try:
-            lost = self._prepare(journal)
-            return self._perform(journal, lost)
+            Beginning(options, self._written, self._output).prepare(journal)
+            return self._perform(journal)
         finally:
             journal.close()
 
-    def _perform(self, journal: Journal, lost: int) -> int:
-        bounds = self._plan.first, self._plan.last
-        counts = journal.counts(*bounds)
-        due = sum(counts.get(state, 0) for state in OPEN)
-        if lost:
-            self._output.warn(
-                f"{lost} rows may or may not have been delivered when the last run was cut off"
-            )
-            tell_unknown(journal, self._output)
+    def _perform(self, journal: Journal) -> int:
+        first, last = self._plan.first, self._plan.last
+        counts = journal.counts(first, last)
+        due = sum(counts.get(state, 0) for state in OPEN | self._reopened)
         if not due:
             return self._nothing_to_do(journal)
-        self._ask(counts, due)
-        ended = self._send(journal, due)
+        if self._options.provider is None:
+            self._author = author_of_run(self._config, self._written.senders())
+        self._ask(journal, counts, due)
+        # Not before the answer: rows that are open would be sent by the next run unasked.
+        for state in self._reopened:
+            journal.reopen(state, first, last)
+        try:
+            ended = self._send(journal, due)
+        except NexomailerError as error:
+            return self._break_off(journal, error)
         return self._report(journal, ended)
 
-    def _prepare(self, journal: Journal) -> int:
-        """Begin the journal or see that it is this run's; return how many rows are now unknown."""
-        examination = self._written.examination()
-        if journal.has_rows:
-            self._compare(journal, examination)
-        else:
-            journal.begin(
-                examination.entries(),
-                lambda: self._facts(examination) | self._identity(),
-            )
-            tell_examined(examination, self._output)
-        lost = journal.recover()
-        if self._options.retry_failed:
-            for state in FAILED:
-                journal.reopen(state, self._plan.first, self._plan.last)
-        if self._options.resend_unknown:
-            journal.reopen(State.UNKNOWN, self._plan.first, self._plan.last)
-        return lost
+    def _break_off(self, journal: Journal, error: NexomailerError) -> int:
+        """Say how the rows stand where the run could not go on; raise `error` for people."""
+        counts: Mapping[State, int] = {}
+        with contextlib.suppress(NexomailerError):
+            counts = journal.counts()
+        ending = Ending(counts=counts, exit_status=of_error(error), journal=journal.path)
+        tell(ending, journal, self._output)
+        if not self._options.as_json:
+            raise error
+        return report_error(error, ending, self._output)
 
-    def _identity(self) -> dict[str, str]:
-        """Return what the Message-IDs of a new run follow from."""
-        return {"secret": new_secret(), "domain": self._written.sender().rpartition("@")[2]}
+    @property
+    def _reopened(self) -> frozenset[State]:
+        """The states whose rows are to be sent although they have a verdict."""
+        failed = FAILED if self._options.retry_failed else frozenset()
+        unknown = {State.UNKNOWN} if self._options.resend_unknown else frozenset()
+        return failed | unknown
 
-    def _facts(self, examination: Examination) -> dict[str, str]:
-        """Return what makes the run this one; raise MessageError if rows are wrong."""
-        refuse(examination)
-        options = self._options
-        return {
-            "message": self._written.digest,
-            "input": examination.digest,
-            "mapping": digest((options.key or "",)),
-            "path": options.file,
-            "delimiter": options.delimiter or "",
-            "encoding": options.encoding or "",
-        }
-
-    def _compare(self, journal: Journal, examination: Examination) -> None:
-        for _ in examination.entries():
-            pass
-        facts = self._facts(examination)
-        changed = [name for name in CHANGES if journal.facts.get(name) != facts[name]]
-        if not changed:
-            return
-        what = " and ".join(CHANGES[name] for name in changed)
-        if not self._options.accept_changes:
-            self._confirm(
-                f"Since this run began, {what} changed. Continue with what there is now?",
-                "--accept-changes",
-            )
-        if changed == ["message"]:
-            journal.note(**facts)
-        else:
-            again = self._written.examination()
-            journal.adopt(again.entries(), lambda: self._facts(again))
-
-    def _ask(self, counts: Mapping[State, int], due: int) -> None:
+    def _ask(self, journal: Journal, counts: Mapping[State, int], due: int) -> None:
         """Show what will happen, and ask."""
         output = self._output
-        providers = self._config.providers
-        names = self._options.provider or ", ".join(each.name for each in providers)
-        done = sum(counts.values()) - due
-        output.note(f"{due} messages to send through {names}" + (f", {done} done" * bool(done)))
+        named, others = serving(self._config.providers, self._author)
+        names = self._options.provider or ", ".join(each.name for each in (*named, *others))
+        done = sum(counts.values()) - due - counts.get(State.SKIPPED, 0)
+        output.note(
+            f"{counted(due, 'message')} to send through {names}" + (f", {done} done" * bool(done))
+        )
         if (seconds := self._least_seconds(due)) > 0:
             output.note(f"  which takes {format_duration(round(seconds))} at the least")
         if due >= MANY_ROWS and not self._written.has_unsubscribe:
@@ -156,9 +136,15 @@ class Whole:
             )
         if self._options.yes:
             return
-        first = next(iter(self._written.rows))
-        output.note(self._written.sample(first))
-        self._confirm(f"Send {due} messages?", "--yes")
+        output.note(self._written.sample(self._first_due(journal)))
+        question = f"Send {counted(due, 'message')}?"
+        confirm(question, "--yes", output, as_json=self._options.as_json)
+
+    def _first_due(self, journal: Journal) -> Row:
+        first, states = self._plan.first, OPEN | self._reopened
+        rows = islice(self._written.rows, first - 1, None)
+        due = zip(rows, journal.standings(first), strict=False)
+        return next(row for row, standing in due if standing.state in states)
 
     def _least_seconds(self, due: int) -> float:
         """Return how long it takes by the rates alone."""
@@ -166,14 +152,6 @@ class Whole:
         if len(self._config.providers) == 1 and (own := self._config.providers[0].config.rate):
             rates += parse_rates(own)
         return max(((due - rate.limit) / rate.limit * rate.period for rate in rates), default=0.0)
-
-    def _confirm(self, question: str, option: str) -> None:
-        """Ask; raise UsageError where nobody can answer or the answer is no."""
-        if sys.stdin is None or not sys.stdin.isatty() or self._options.as_json:
-            raise UsageError(question, hint=f"Nothing was sent. {option} answers yes.")
-        self._output.fact(f"{question} [y/N] ")
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise UsageError("Nothing was sent.")
 
     def _send(self, journal: Journal, due: int) -> Ended:
         seen = view(self._output, due, as_json=self._options.as_json)
@@ -186,6 +164,7 @@ class Whole:
                 journal=journal,
                 write=self._writer(journal.facts),
                 sender=self._written.sender(),
+                author=self._author,
                 view=seen,
                 output=self._output,
             )
@@ -227,22 +206,39 @@ class Whole:
     def _say_how_to_go_on(self, counts: Mapping[State, int]) -> None:
         output = self._output
         if any(counts.get(state) for state in OPEN):
-            output.note("The same command again continues.")
+            output.note(f"The same command again continues:\n  {_same_command()}")
         if counts.get(State.REJECTED):
             output.note("--retry-failed sends rows again that were refused.")
         if counts.get(State.UNKNOWN):
             output.note("--resend-unknown sends rows again that may have been delivered.")
 
     def _nothing_to_do(self, journal: Journal) -> int:
-        self._output.note("this run is complete: there is nothing to send")
+        self._output.note(self._why_nothing(journal))
         ending = Ending(counts=journal.counts(), exit_status=ExitStatus.OK, journal=journal.path)
         tell(ending, journal, self._output)
         self._finish(journal, ending)
         return ExitStatus.OK
 
+    def _why_nothing(self, journal: Journal) -> str:
+        left = journal.counts()
+        if any(left.get(state) for state in OPEN):
+            return "the rows that were asked for are done: there is nothing to send"
+        return "this run is complete: there is nothing to send"
+
     def _finish(self, journal: Journal, ending: Ending) -> None:
         if self._options.report is not None:
             count = write_table(self._options.report, self._written.rows, journal)
-            self._output.note(f"{count} rows written to {printable(self._options.report)}")
+            self._output.note(
+                f"{counted(count, 'row')} written to {printable(self._options.report)}"
+            )
         if self._options.as_json:
             self._output.result(msgspec.json.encode(as_json(ending)).decode())
+
+
+def _same_command() -> str:
+    """Return the command that was typed, but for what would open still more rows again."""
+    import shlex
+
+    once = ("--retry-failed", "--resend-unknown")
+    words = ["nexomailer", *(word for word in sys.argv[1:] if word not in once)]
+    return printable(shlex.join(words))

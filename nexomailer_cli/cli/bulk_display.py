@@ -15,6 +15,8 @@ from nexomailer_cli.cli.output import may_color
 from nexomailer_cli.config.duration import format_duration
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from nexomailer_cli.bulk.desk import Desk
     from nexomailer_cli.cli.output import Output
     from nexomailer_cli.transport.desk import PoolState
@@ -92,22 +94,28 @@ class Screen:
 
     def __init__(self, output: Output, total: int) -> None:
         from rich.console import Console
-        from rich.live import Live
 
         self._output = output
         self._total = total
         self._progress = Progress(total)
         color = output.color and may_color(sys.stderr)
         self._console = Console(stderr=True, no_color=not color, highlight=False, markup=False)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._live.start()
+        self._live = self._started()
 
     def __call__(self, event: Event) -> None:
         """Tell what somebody may want to act on, above the display."""
         if isinstance(event, Troubled | Stopping):
             self._live.stop()
             tell(event, self._output)
-            self._live.start()
+            # One that was stopped remembers its height, and would wipe out what was told.
+            self._live = self._started()
+
+    def _started(self) -> Live:
+        from rich.live import Live
+
+        live = Live(console=self._console, auto_refresh=False, transient=True)
+        live.start()
+        return live
 
     def tick(self, desk: Desk, pools: dict[str, PoolState]) -> None:
         """Show how far it is."""

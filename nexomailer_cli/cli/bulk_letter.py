@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -18,11 +17,13 @@ from nexomailer_cli.message.wording import Wording
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from nexomailer_cli.bulk.recipients import Row, Rows
     from nexomailer_cli.cli.bulk_options import BulkOptions
     from nexomailer_cli.config.settings import Defaults
+    from nexomailer_cli.message.draft import Address, Draft
     from nexomailer_cli.smtp.envelope import Mail
 
 SAMPLE_LINES = 20
@@ -37,6 +38,7 @@ class Writing:
     def __init__(self, options: BulkOptions, defaults: Defaults, rows: Rows) -> None:
         self.rows = rows
         self._options = options
+        self._sender = ""
         self._letter = compile_letter(_wording(options, defaults), _table(options, rows))
         unknown = self._letter.unknown_names()
         if unknown:
@@ -57,9 +59,14 @@ class Writing:
 
     def sender(self) -> str:
         """Return the address that the first row's message is from."""
+        if not self._sender:
+            self._sender = self._letter.sender(next(iter(self.rows))).spec
+        return self._sender
+
+    def senders(self) -> Iterator[str]:
+        """Yield the addresses that the rows' messages are from."""
         for row in self.rows:
-            return self._letter.sender(row).spec
-        return ""
+            yield self._letter.sender(row).spec
 
     def examination(self) -> Examination:
         """Return a pass over all rows."""
@@ -81,10 +88,36 @@ class Writing:
             raise MessageError(str(error), hint=error.hint) from error
 
     def sample(self, row: Row) -> str:
-        """Return the beginning of a row's message, harmless, to be looked at."""
-        mail = self.mail(row, "sample", int(time.time()), ("sample", "sample.invalid"))
-        lines = mail.content.decode("utf-8", "replace").split("\r\n")
-        return "\n".join(f"  | {printable(line)}" for line in lines[:SAMPLE_LINES])
+        """Return a row's message as its reader will see it, harmless, and not all of a long one."""
+        draft = self._letter.draft(row, message_id="", date=None)
+        body = (draft.text or "").splitlines()
+        shown = [*_visible_fields(draft), "", *body[:SAMPLE_LINES]]
+        if len(body) > SAMPLE_LINES:
+            shown.append("…")
+        return "\n".join(f"  | {printable(line)}".rstrip() for line in shown)
+
+
+def _visible_fields(draft: Draft) -> Iterator[str]:
+    """Yield what differs between messages most, in words and not as it is encoded."""
+    people = {
+        "From": (draft.sender,),
+        "To": draft.to,
+        "Cc": draft.cc,
+        "Bcc": draft.bcc,
+        "Reply-To": draft.reply_to,
+    }
+    for name, addresses in people.items():
+        if addresses:
+            yield f"{name}: {', '.join(map(_shown, addresses))}"
+    yield f"Subject: {draft.subject}"
+    yield from (f"{name}: {value}" for name, value in draft.headers if value)
+    yield from (f"List-Unsubscribe: <{uri}>" for uri in draft.list_unsubscribe)
+    for file in draft.attachments:
+        yield f"Attachment: {file.filename} ({len(file.content):,} octets)"
+
+
+def _shown(address: Address) -> str:
+    return f"{address.name} <{address.spec}>" if address.name else address.spec
 
 
 Facts = tuple[str, str]  # what Message-IDs follow from: the run's secret, and their domain

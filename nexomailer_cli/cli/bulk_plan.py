@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from nexomailer_cli.bulk.queue import Span
-from nexomailer_cli.bulk.schedule import Gate, LineUp
+from nexomailer_cli.bulk.schedule import FIRST, Gate, LineUp
 from nexomailer_cli.bulk.tally import Bounds
 from nexomailer_cli.bulk.window import Window
 from nexomailer_cli.config.duration import parse_duration
 from nexomailer_cli.config.rate import Rate, parse_rates
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.printable import printable
+from nexomailer_cli.transport.strategy import rank, serving
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from random import Random
 
     from nexomailer_cli.bulk.journal import Journal
@@ -66,12 +68,14 @@ def _bounds(options: BulkOptions) -> Bounds:
     if text is None:
         return Bounds()
     number = text.removesuffix("%")
-    if not number.isascii() or not number.isdigit() or not int(number):
+    is_share = text.endswith("%")
+    is_number = number.isascii() and number.isdigit() and len(number) < 19
+    if not is_number or not int(number) or (is_share and int(number) > 100):
         raise UsageError(
             f"--max-errors: “{printable(text)}” is not understood",
             hint="Write a number of rows, 50, or a part of them, 5%.",
         )
-    return Bounds(share=int(number) / 100) if text.endswith("%") else Bounds(rows=int(number))
+    return Bounds(share=int(number) / 100) if is_share else Bounds(rows=int(number))
 
 
 def _rates(options: BulkOptions) -> tuple[Rate, ...]:
@@ -79,6 +83,28 @@ def _rates(options: BulkOptions) -> tuple[Rate, ...]:
         return tuple(rate for text in options.rate for rate in parse_rates(text))
     except ValueError as error:
         raise UsageError(f"--rate: {error}") from error
+
+
+def author_of_run(config: Config, senders: Iterable[str]) -> str | None:
+    """Return one of `senders`, where a provider is for some of them only; None where none is.
+
+    Raises UsageError if the senders of one run belong to different providers.
+    """
+    if not any(each.from_addresses for each in config.providers):
+        return None
+    author = None
+    first: tuple[tuple[Provider, ...], tuple[Provider, ...]] | None = None
+    for sender in senders:
+        found = serving(config.providers, sender)
+        if author is None:
+            author, first = sender, found
+        elif found != first:
+            raise UsageError(
+                f"rows are from {printable(author)} and from {printable(sender)},"
+                " which different providers are for",
+                hint="Run bulk once for each sender, or name one provider with --provider.",
+            )
+    return author
 
 
 def with_connections(config: Config, count: int | None) -> Config:
@@ -93,7 +119,13 @@ def with_connections(config: Config, count: int | None) -> Config:
 
 
 def line_up(
-    providers: tuple[Provider, ...], config: Config, plan: Plan, journal: Journal, random: Random
+    providers: tuple[Provider, ...],
+    config: Config,
+    plan: Plan,
+    journal: Journal,
+    *,
+    author: str | None,
+    random: Random,
 ) -> LineUp:
     """Return the gates before the providers, with what earlier runs have taken of their rates."""
     import time
@@ -101,7 +133,13 @@ def line_up(
     now = time.time()
     shared = _windows(WHOLE_RUN, plan.rates, journal, now)
     gates = (
-        Gate(each.name, (*shared, *_own_windows(each, journal, now)), random, weight=each.weight)
+        Gate(
+            each.name,
+            (*shared, *_own_windows(each, journal, now)),
+            random,
+            weight=each.weight,
+            rank=rank(each, author) or FIRST,
+        )
         for each in providers
     )
     return LineUp(tuple(gates), config.failover.strategy)

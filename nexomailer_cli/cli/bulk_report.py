@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -10,11 +14,11 @@ from nexomailer_cli.bulk.report import reasons, table
 from nexomailer_cli.bulk.state import State
 from nexomailer_cli.cli.bulk_display import SCHEMA
 from nexomailer_cli.cli.exit_status import ExitStatus
-from nexomailer_cli.errors import OutputError
+from nexomailer_cli.cli.screen_words import counted
+from nexomailer_cli.errors import OutputError, UsageError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Iterable, Mapping
 
     from nexomailer_cli.bulk.journal import Journal
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output
 
 MOST_REASONS = 20
+# What stands for states that last only as long as a run does.
+MEANT = {State.LEASED: State.WAITING, State.SENDING: State.UNKNOWN}
 NOT_SENT = (State.WAITING, State.LEASED)
 
 
@@ -86,12 +92,12 @@ def exit_status(counts: Mapping[State, int], trouble: int | None) -> int:
 
 def tell(ending: Ending, journal: Journal, output: Output) -> None:
     """Tell people how it went, and why where it did not."""
-    counts = ending.counts
-    words = ", ".join(
-        f"{counts[state]} {state.word}" for state in sorted(counts) if counts.get(state)
-    )
+    counts: Counter[State] = Counter()
+    for state, count in ending.counts.items():
+        counts[MEANT.get(state, state)] += count
+    words = ", ".join(f"{counts[state]} {state.word}" for state in sorted(counts) if counts[state])
     speed = f" in {ending.elapsed:.1f} s" if ending.sent else ""
-    output.note(f"{ending.rows} rows: {words}{speed}")
+    output.note(f"{counted(ending.rows, 'row')}: {words}{speed}")
     for name, states in ending.by_provider.items():
         through = ", ".join(f"{count} {state.word}" for state, count in sorted(states.items()))
         output.note(f"  {name}: {through}")
@@ -112,6 +118,41 @@ def tell_unknown(journal: Journal, output: Output) -> None:
     for record in journal.records():
         if record.state is State.UNKNOWN:
             output.fact(f"row {record.number}, {record.key}: unknown: {record.text}")
+
+
+def require_place(path: str, kept: Iterable[str]) -> None:
+    """Raise unless a table can be written at `path` without harm to files that are `kept`.
+
+    Asked before anything is sent: afterwards it would be too late to choose another one.
+    """
+    place = Path(path)
+    if path == "-":
+        raise UsageError("a report cannot go to standard output", hint="Name a file.")
+    if any(_is_same(place, Path(each)) for each in kept):
+        raise UsageError(
+            f"{printable(path)} would be overwritten, and it is still needed",
+            hint="Name another file for the report.",
+        )
+    reason = _why_unwritable(place)
+    if reason:
+        raise OutputError(f"cannot write {printable(path)}: {reason}")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    # Files that are yet to be made are one if their names are.
+    with contextlib.suppress(OSError, ValueError):
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _why_unwritable(place: Path) -> str:
+    if place.is_dir():
+        return "it is a directory"
+    if not place.parent.is_dir():
+        return "there is no such folder"
+    if not os.access(place if place.exists() else place.parent, os.W_OK):
+        return "permission denied"
+    return ""
 
 
 def write_table(

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 
 class Work(Struct, frozen=True, kw_only=True):
-    """All that a run needs; `sender` may name us to servers, `write` makes a row's mail."""
+    """All that a run needs; `sender` may name us to servers, `write` makes a row's mail.
+
+    `author` is whom the mail is from where that decides about the provider.
+    """
 
     config: Config
     options: BulkOptions
@@ -45,6 +48,7 @@ class Work(Struct, frozen=True, kw_only=True):
     journal: Journal
     write: Callable[[Job], Mail]
     sender: str
+    author: str | None
     view: View
     output: Output
 
@@ -77,10 +81,17 @@ async def _run(work: Work) -> tuple[Desk, bool]:
     clock = Clock()
     turns = LoopTurns(clock)
     options = work.options
-    wishes = Wishes(sender=work.sender, provider=options.provider, failover=not options.no_failover)
+    wishes = Wishes(
+        sender=work.sender,
+        provider=options.provider,
+        author=work.author,
+        failover=not options.no_failover,
+    )
     config = with_connections(work.config, options.connections)
     providers = chosen(config, wishes, os.environ)
-    gates = line_up(providers, config, work.plan, work.journal, SystemRandom())
+    gates = line_up(
+        providers, config, work.plan, work.journal, author=work.author, random=SystemRandom()
+    )
     span = work.plan.span(clock())
     queue = Queue(lambda: work.rows, work.journal, span, leases=not options.durable)
     course = Course(
@@ -93,7 +104,7 @@ async def _run(work: Work) -> tuple[Desk, bool]:
     )
     ledger = Ledger(work.journal, gates, turns, clock)
     desk = Desk(queue, gates, ledger, course, turns, clock)
-    pools = open_pools(config, wishes, _around(work.output), desk)
+    pools = open_pools(providers, wishes, _around(work.output), desk)
     course_of = Run(desk, pools, turns, _signals())
     names = [each.name for each in providers]
     await course_of.complete(

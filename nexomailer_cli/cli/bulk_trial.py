@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,15 @@ import msgspec
 
 from nexomailer_cli.cli import sources
 from nexomailer_cli.cli.exit_status import ExitStatus, of_outcome
+from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.errors import InputError, OutputError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nexomailer_cli.bulk.recipients import Row
+    from nexomailer_cli.bulk.state import Entry
     from nexomailer_cli.cli.bulk_letter import Writing
     from nexomailer_cli.cli.bulk_options import BulkOptions
     from nexomailer_cli.cli.bulk_plan import Plan
@@ -33,19 +38,26 @@ def dry_run(written: Writing, plan: Plan, options: BulkOptions, output: Output) 
     from nexomailer_cli.cli.bulking import refuse
 
     examination = written.examination()
-    kept = {entry.number: entry for entry in examination.entries() if not entry.skipped}
+    for _ in examination.entries():
+        pass
     refuse(examination)
     folder = _folder(options.output)
     count = 0
-    for row in written.rows:
-        if row.number in kept and plan.first <= row.number <= plan.last:
+    for row, entry in _asked_for(written, plan):
+        if not entry.skipped:
             count += 1
-            _put(_mail(written, row, kept[row.number].key), row.number, folder, options, output)
-    output.note(f"{count} messages made, none sent")
+            _put(_mail(written, row, entry.key), row.number, folder, options, output)
+    output.note(f"{counted(count, 'message')} made, none sent")
     if options.as_json:
         counts = {State.WAITING: count, State.SKIPPED: examination.skipped}
         output.result(msgspec.json.encode(as_json(Ending(counts=counts, exit_status=0))).decode())
     return ExitStatus.OK
+
+
+def _asked_for(written: Writing, plan: Plan) -> Iterator[tuple[Row, Entry]]:
+    # Nothing is wrong with the rows, so each of them has an entry.
+    both = zip(written.rows, written.examination().entries(), strict=True)
+    return islice(both, plan.first - 1, min(plan.last, sys.maxsize))
 
 
 def _folder(path: str | None) -> Path | None:
@@ -87,10 +99,11 @@ def send_one(written: Writing, config: Config, options: BulkOptions, output: Out
     from nexomailer_cli.core import Wishes
 
     recipient = sources.typed_address(options.test_to or "", "--test-to").spec
-    row = next(islice(written.rows, options.row - 1, None), None)
+    number = options.row or 1
+    row = next(islice(written.rows, number - 1, None), None)
     if row is None:
-        raise InputError(f"--row {options.row}: the input has no such row")
-    mail = _mail(written, row, f"test {options.row}")
+        raise InputError(f"--row {number}: the input has no such row")
+    mail = _mail(written, row, f"test {number}")
     mail = msgspec.structs.replace(
         mail, envelope=msgspec.structs.replace(mail.envelope, recipients=(recipient,))
     )
@@ -101,7 +114,7 @@ def send_one(written: Writing, config: Config, options: BulkOptions, output: Out
     explain(outcome, output)
     status = ExitStatus.INTERRUPTED if was_interrupted else of_outcome(outcome, finding_of)
     if status == ExitStatus.OK:
-        output.note(f"row {options.row} was sent to {recipient}; nothing is on record")
+        output.note(f"row {number} was sent to {recipient}; nothing is on record")
     if options.as_json:
         from nexomailer_cli.cli.report import as_json
 

@@ -1,14 +1,13 @@
-"""Check, show or locate the configuration."""
+"""Begin, check, show or locate the configuration."""
 
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nexomailer_cli.cli.config_init import init as init
 from nexomailer_cli.cli.everywhere import Globals
-from nexomailer_cli.cli.exit_status import ExitStatus
 from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, Version, settle
-from nexomailer_cli.errors import ConfigError, SecretError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -20,6 +19,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 
 def check(
     context: typer.Context,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Sign in at every provider; nothing is sent.")
+    ] = False,
     as_json: AsJson = False,
     config: ConfigPath = None,
     verbose: Verbose = False,
@@ -30,27 +32,13 @@ def check(
 ) -> None:
     """Say whether the configuration is right, or every mistake in it.
 
-    Environment variables and files with secrets are looked at; commands are not run.
+    Environment variables and files with secrets are looked at; commands are run, and keyrings
+    opened, with --connect alone.
     """
-    from nexomailer_cli.cli.request import check_standing_headers
-    from nexomailer_cli.config.file import load_config
-
     everywhere = settle(context, Globals(config, verbose, quiet, no_color, debug))
-    output = everywhere.output
-    try:
-        loaded = load_config(everywhere.config, os.environ, warn=output.warn)
-        check_standing_headers(loaded.defaults)
-    except ConfigError as error:
-        if not as_json:
-            raise
-        _write_json(output, "check", _refusal(error))
-        raise typer.Exit(ExitStatus.CONFIG) from None
-    _look_at_secrets(loaded, output)
-    _tell_notes(loaded, output)
-    if as_json:
-        _write_json(output, "check", _verdict(loaded))
-    else:
-        output.result(f"{_origin(loaded)}: ok, {_census(loaded)}")
+    from nexomailer_cli.cli.config_check import perform
+
+    raise typer.Exit(perform(everywhere, connects=connect, as_json=as_json))
 
 
 def show(
@@ -63,18 +51,34 @@ def show(
     debug: Debug = False,
     version: Version = False,
 ) -> None:
-    """Show what is in force, defaults and all; secrets as ***."""
-    from nexomailer_cli.config.file import load_config
+    """Show what is in force, defaults and all, and where it comes from; secrets as ***."""
+    from nexomailer_cli.cli.config_shown import origins_of, shown
+    from nexomailer_cli.config.file import load
     from nexomailer_cli.config.masked import effective
 
     everywhere = settle(context, Globals(config, verbose, quiet, no_color, debug))
-    loaded = load_config(everywhere.config, os.environ, warn=everywhere.output.warn)
+    loaded = load(everywhere.config, os.environ, warn=everywhere.output.warn)
     if as_json:
-        _write_json(everywhere.output, "show", {"path": loaded.path, **effective(loaded)})
-        return
-    import tomli_w
+        fields = {"path": loaded.config.path, "origins": origins_of(loaded)}
+        _write_json(everywhere.output, "show", fields | effective(loaded.config))
+    else:
+        everywhere.output.result(f"# {_origin(loaded.config)}\n{shown(loaded)}")
 
-    everywhere.output.result(f"# {_origin(loaded)}\n{tomli_w.dumps(effective(loaded))}".rstrip())
+
+def schema(
+    context: typer.Context,
+    config: ConfigPath = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+    debug: Debug = False,
+    version: Version = False,
+) -> None:
+    """Print the JSON Schema of the configuration file, for editors."""
+    from nexomailer_cli.config.schema import config_schema
+
+    everywhere = settle(context, Globals(config, verbose, quiet, no_color, debug))
+    everywhere.output.result(config_schema().decode())
 
 
 def path(
@@ -100,19 +104,6 @@ def path(
         everywhere.output.result(printable(str(found)) if found else URL_ORIGIN)
 
 
-def _verdict(config: "Config") -> dict[str, Any]:
-    names = [provider.name for provider in config.providers]
-    return {"path": config.path, "providers": names, "problems": [], "exit_code": ExitStatus.OK}
-
-
-def _refusal(error: ConfigError) -> dict[str, Any]:
-    problems = [
-        {"file": each.file or None, "line": each.line, "key": each.key, "message": each.message}
-        for each in error.problems
-    ]
-    return {"path": None, "providers": [], "problems": problems, "exit_code": ExitStatus.CONFIG}
-
-
 def _write_json(output: "Output", command: str, fields: dict[str, Any]) -> None:
     import msgspec
 
@@ -120,36 +111,7 @@ def _write_json(output: "Output", command: str, fields: dict[str, Any]) -> None:
     output.result(msgspec.json.encode(schema | fields).decode())
 
 
-def _look_at_secrets(config: "Config", output: "Output") -> None:
-    """Warn of what would stop a provider, without running a command or asking anybody."""
-    from nexomailer_cli.config.file import all_secrets
-    from nexomailer_cli.config.secrets import resolve
-
-    for provider, what, secret in all_secrets(config):
-        if secret.kind in ("command", "prompt"):
-            continue
-        label = f"{what} of provider {printable(provider.name)}"
-        try:
-            resolve(secret, env=os.environ, label=label, warn=output.warn)
-        except SecretError as error:
-            output.warn(str(error))
-
-
-def _tell_notes(config: "Config", output: "Output") -> None:
-    from nexomailer_cli.config.presets import find_preset
-
-    for provider in config.providers:
-        preset = find_preset(provider.preset) if provider.preset else None
-        if preset and preset.note:
-            output.note(f"{printable(provider.name)} ({provider.preset}): {preset.note}")
-
-
 def _origin(config: "Config") -> str:
     from nexomailer_cli.config.file import URL_ORIGIN
 
     return printable(config.path) if config.path else URL_ORIGIN
-
-
-def _census(config: "Config") -> str:
-    names = [printable(provider.name) for provider in config.providers]
-    return f"{len(names)} provider{'s' if len(names) > 1 else ''} ({', '.join(names)})"

@@ -71,8 +71,10 @@ def told(attempt: Attempt) -> str:
     what = str(attempt.reply) if attempt.reply else attempt.text
     if attempt.reply and attempt.text and attempt.text != attempt.reply.text:
         what = f"{what} ({attempt.text})"
+    # A Unix socket has no port.
+    place = f"{attempt.host}:{attempt.port}" if attempt.port else attempt.host
     return (
-        f"{attempt.provider} ({attempt.host}:{attempt.port}): "
+        f"{attempt.provider} ({place}): "
         f"{attempt.phase} {attempt.status} after {attempt.elapsed:.1f} s: {what}"
     )
 
@@ -84,6 +86,7 @@ def _count(recipients: int) -> str:
 def deliver(config: Config, mail: Mail, wishes: Wishes, output: Output) -> tuple[Outcome, bool]:
     """Send `mail`; return what became of it, and whether somebody interrupted it."""
     listener = Listener(output)
+    wishes = _with_author(wishes, mail, config)
     # What it says of a lost connection, a traceback and all, is what the outcome tells.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
@@ -92,6 +95,15 @@ def deliver(config: Config, mail: Mail, wishes: Wishes, output: Output) -> tuple
         if listener.outcome is not None:
             return listener.outcome, False  # only the goodbye was interrupted
         return _interrupted(mail, listener), True
+
+
+def _with_author(wishes: Wishes, mail: Mail, config: Config) -> Wishes:
+    """Say whom the mail is from, where a provider is for some senders only."""
+    if not any(provider.from_addresses for provider in config.providers):
+        return wishes
+    from nexomailer_cli.message.raw import author_of
+
+    return structs.replace(wishes, author=author_of(mail.content))
 
 
 def _around(listener: Listener, output: Output) -> Surroundings:

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from nexomailer_cli.bulk.identity import RowsDigest
 from nexomailer_cli.bulk.journal import Journal
 from nexomailer_cli.bulk.recipients import open_rows
 from nexomailer_cli.bulk.report import reasons
 from nexomailer_cli.bulk.state import FAILED, OPEN, State
-from nexomailer_cli.cli.bulk_report import write_table
+from nexomailer_cli.cli.bulk_report import require_place, write_table
 from nexomailer_cli.cli.exit_status import ExitStatus
+from nexomailer_cli.cli.screen_words import counted
 from nexomailer_cli.errors import InputError, UsageError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from nexomailer_cli.bulk.recipients import Rows
     from nexomailer_cli.bulk.state import Record
     from nexomailer_cli.cli.output import Output
 
@@ -126,13 +129,25 @@ def _write(
     facts = journal.facts
     source = wanted.source or facts.get("path", "")
     if source == "-" or not Path(source).is_file():
-        raise InputError(
-            f"the input of this run, {printable(source)}, is not there",
-            hint="Say where it is with --input FILE.",
-        )
+        what = "came from standard input" if source == "-" else f"{printable(source)} is not there"
+        raise InputError(f"the input of this run {what}", hint="Say where it is with --input FILE.")
+    require_place(path, (source, journal.path))
     with open_rows(
         source, delimiter=facts.get("delimiter", ""), encoding=facts.get("encoding", "")
     ) as rows:
+        _require_same(rows, facts.get("input", ""))
         count = write_table(path, rows, journal, states)
-    output.note(f"{count} rows written to {printable(path)}")
+    output.note(f"{counted(count, 'row')} written to {printable(path)}")
     return ExitStatus.OK
+
+
+def _require_same(rows: Rows, sent: str) -> None:
+    """Raise InputError unless these are the rows that were sent: verdicts go by their number."""
+    found = RowsDigest(rows.columns)
+    for row in rows:
+        found.add(row)
+    if found.hex != sent:
+        raise InputError(
+            f"{rows.name} is not the input that was sent, or it has been changed since",
+            hint="Give the file as it was with --input FILE.",
+        )

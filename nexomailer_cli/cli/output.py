@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -54,6 +55,13 @@ class Output(Struct, frozen=True):
         """Write to stderr as it is: a picture that is overdrawn has escape sequences in it."""
         self._write(text)
 
+    def prompt(self, text: str) -> None:
+        """Write a question to stderr; the answer is typed behind it."""
+        self._write(text)
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError):  # nobody can be asked, and nobody will answer
+                sys.stderr.flush()
+
     def note(self, text: str) -> None:
         """Tell something that is good to know."""
         if not self.quiet:
@@ -62,6 +70,13 @@ class Output(Struct, frozen=True):
     def fact(self, text: str) -> None:
         """Tell what an error is about, also with `--quiet`."""
         self._say(text)
+
+    def ask(self, question: str) -> None:
+        """Write a question; the answer is typed on the same line."""
+        self._write(f"{question} ")
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError):
+                sys.stderr.flush()
 
     def indented(self, text: str) -> str:
         """Return text as a paragraph, broken between words where people read it."""

@@ -46,16 +46,30 @@ def perform(asked: Asked, everywhere: Globals) -> int:
             if asked.form == "words" and not isinstance(error, TransportError):
                 raise
             return _tell(_refused(error, asked), asked, everywhere.output)
-        return _perform(cases, asked, everywhere.output)
+        return _perform(cases, asked, everywhere.output).exit_code
+
+
+def examine_all(asked: Asked, config: Config, output: Output) -> Examinations:
+    """Examine every provider of a configuration, tell it as it goes, and return the reports.
+
+    With any form but words nothing is told.
+    """
+    with signals.interruptible():
+        cases = _cases_of(asked, config, output)
+        if asked.form != "words":
+            return together(tuple(_reports(cases, None)))
+        return _perform(cases, asked, output)
 
 
 def _cases(asked: Asked, everywhere: Globals) -> list[Case]:
-    config = _config(asked, everywhere)
-    found = subjects(asked, config)
-    return [_case(each, asked, everywhere.output, config) for each in found]
+    return _cases_of(asked, _config(asked, everywhere), everywhere.output)
 
 
-def _perform(cases: list[Case], asked: Asked, output: Output) -> int:
+def _cases_of(asked: Asked, config: Config | None, output: Output) -> list[Case]:
+    return [_case(each, asked, output, config) for each in subjects(asked, config)]
+
+
+def _perform(cases: list[Case], asked: Asked, output: Output) -> Examinations:
     # Whoever names no target gets a list, however long it is; people get the whole of one.
     is_list = asked.mx or (asked.target is None and (asked.form != "words" or len(cases) > 1))
     screen = _screen(asked, output, several=is_list)
@@ -71,20 +85,28 @@ def _screen(asked: Asked, output: Output, *, several: bool) -> Screen:
     )
 
 
-def _examine(cases: list[Case], screen: Screen, *, is_list: bool) -> int:
+def _examine(cases: list[Case], screen: Screen, *, is_list: bool) -> Examinations:
+    reports = _reports(cases, screen)
+    several = together(tuple(reports))
+    if is_list:
+        screen.examinations(several)
+    else:
+        screen.report(reports[0])
+    return several
+
+
+def _reports(cases: list[Case], screen: Screen | None) -> list[Report]:
     reports: list[Report] = []
     for case in cases:
-        screen.begin(case.target)
-        reports.append(examine(case, screen.stage))
+        if screen is None:
+            reports.append(examine(case))
+        else:
+            screen.begin(case.target)
+            reports.append(examine(case, screen.stage))
         if reports[-1].exit_code == ExitStatus.INTERRUPTED:
             signals.ignore()  # what is known must not be cut off while it is told
             break
-    if not is_list:
-        screen.report(reports[0])
-        return reports[0].exit_code
-    several = together(tuple(reports))
-    screen.examinations(several)
-    return several.exit_code
+    return reports
 
 
 def _refused(error: NexomailerError, asked: Asked) -> Examinations:
@@ -167,10 +189,11 @@ def _sender(subject: Subject, asked: Asked, config: Config | None) -> str | None
     """Return the address that mail would come from: the one asked for, ours, the account's."""
     if asked.sender is not None:
         return asked.sender
-    if config is not None and config.defaults.from_:
+    own = subject.provider.from_ or (config.defaults.from_ if config is not None else None)
+    if own:
         from nexomailer_cli.message.address import parse_address
 
-        return parse_address(config.defaults.from_).spec
+        return parse_address(own).spec
     auth = subject.provider.config.auth
     return auth.user if auth and "@" in auth.user else None
 

@@ -27,7 +27,7 @@ def finding_of(attempt: Attempt) -> Finding:
             enhanced=reply.enhanced if reply else "",
             text=reply.text if reply else attempt.text,
             host=attempt.host,
-            port=attempt.port,
+            port=attempt.port or None,
         )
     )
 
@@ -137,7 +137,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "provider": attempt.provider,
         "host": attempt.host,
-        "port": attempt.port,
+        "port": attempt.port or None,
         "tls": attempt.tls or None,
         "phase": attempt.phase,
         "verdict": attempt.status,

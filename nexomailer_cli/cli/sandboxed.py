@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from nexomailer_cli.cli.arrival import arrival
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.settings import Auth, Config, Defaults, Provider, SmtpConfig, Tls
+from nexomailer_cli.config.settings import Config, Defaults, Provider, SmtpConfig, Tls
+from nexomailer_cli.config.sign_in import Auth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -49,7 +49,7 @@ def _overview(reports: tuple[Report, ...], page: Page) -> Iterator[str]:
     for report in reports:
         words = (
             _named(report),
-            str(report.target.port),
+            str(report.target.port or ""),
             SECURITY[report.target.security],
             duration(report.duration_ms),
             summary_of(report),

@@ -90,7 +90,9 @@ def counted(count: int, noun: str) -> str:
 
 
 def place(host: str, port: int) -> str:
-    """Return `host:port`, an IPv6 address in brackets."""
+    """Return `host:port`, an IPv6 address in brackets; a Unix socket has no port."""
+    if not port:
+        return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

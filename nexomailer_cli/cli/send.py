@@ -90,6 +90,8 @@ def send(
     no_failover: Annotated[
         bool, typer.Option("--no-failover", help="Use the first provider only.")
     ] = False,
+    only_4: Annotated[bool, typer.Option("-4", help="IPv4 only.")] = False,
+    only_6: Annotated[bool, typer.Option("-6", help="IPv6 only.")] = False,
     deadline: Annotated[
         str | None,
         typer.Option(metavar="SECONDS", help="Give up after this long, all providers together."),
@@ -168,6 +170,8 @@ def send(
         raw=raw,
         provider=provider,
         failover=not no_failover,
+        only_4=only_4,
+        only_6=only_6,
         deadline=deadline,
         retry_for=retry_for,
         dry_run=dry_run,

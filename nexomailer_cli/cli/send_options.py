@@ -26,6 +26,8 @@ class SendOptions(Struct, frozen=True, kw_only=True):
     raw: str | None = None
     provider: str | None = None
     failover: bool = True
+    only_4: bool = False
+    only_6: bool = False
     deadline: str | None = None
     retry_for: str | None = None
     dry_run: bool = False

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error, of_outcome
+from nexomailer_cli.cli.ip_version import by_ip_version, ip_version_of
 from nexomailer_cli.cli.quantities import seconds_of
 from nexomailer_cli.cli.request import compose_mail
 from nexomailer_cli.config.settings import Config, Defaults
@@ -51,16 +52,18 @@ def perform(options: SendOptions, everywhere: Globals) -> int:
 def _perform(options: SendOptions, everywhere: Globals, started: float) -> int:
     output = everywhere.output
     patience = _patience(options)
+    ip_version = ip_version_of(only_4=options.only_4, only_6=options.only_6)
     with _configuration(options, everywhere, output) as config:
-        defaults = config.defaults if config else Defaults()
+        defaults = config.standing if config else Defaults()
         mail = compose_mail(options, defaults)
         if options.output_file is not None:
             _keep(mail, options.output_file)
         if options.dry_run:
             return _show(mail, options, output)
         assert config is not None
+        config = by_ip_version(config, ip_version)
         wishes = _wishes(options, mail, patience.after(defaults), started)
-        return _deliver(config, mail, wishes, options, output)
+        return deliver_and_report(config, mail, wishes, output, as_json=options.as_json)
 
 
 @contextlib.contextmanager
@@ -111,30 +114,46 @@ def _patience(options: SendOptions) -> _Patience:
 
 
 def _wishes(options: SendOptions, mail: Mail, patience: _Patience, started: float) -> Wishes:
+    wishes = wishes_for(
+        mail, started=started, deadline=patience.deadline, retry_for=patience.retry_for
+    )
+    provider = None if options.sandbox else options.provider
+    return structs.replace(
+        wishes,
+        keeps_content=options.raw is not None,
+        provider=provider,
+        failover=options.failover,
+    )
+
+
+def wishes_for(
+    mail: Mail, *, started: float, deadline: float | None, retry_for: float | None
+) -> Wishes:
+    """Return what one mail wants of its transport; `deadline` is in seconds from `started` on."""
     from nexomailer_cli.core import Wishes
 
     return Wishes(
         sender=mail.envelope.sender,
-        provider=None if options.sandbox else options.provider,
-        failover=options.failover,
-        deadline=started + patience.deadline if patience.deadline else float("inf"),
-        retry_for=patience.retry_for or 0.0,
+        deadline=started + deadline if deadline else float("inf"),
+        retry_for=retry_for or 0.0,
     )
 
 
-def _deliver(
-    config: Config, mail: Mail, wishes: Wishes, options: SendOptions, output: Output
+def deliver_and_report(
+    config: Config, mail: Mail, wishes: Wishes, output: Output, *, as_json: bool
 ) -> int:
+    """Send a mail and tell what became of it; return the exit status."""
     from nexomailer_cli.cli import signals
     from nexomailer_cli.cli.delivery import deliver
-    from nexomailer_cli.cli.report import as_json, explain, explain_interruption, finding_of
+    from nexomailer_cli.cli.report import as_json as report_of
+    from nexomailer_cli.cli.report import explain, explain_interruption, finding_of
 
     outcome, was_interrupted = deliver(config, mail, wishes, output)
     signals.ignore()
     status = ExitStatus.INTERRUPTED if was_interrupted else of_outcome(outcome, finding_of)
     (explain_interruption if was_interrupted else explain)(outcome, output)
-    if options.as_json:
-        _print_report(as_json(outcome, mail, status, was_interrupted=was_interrupted), output)
+    if as_json:
+        _print_report(report_of(outcome, mail, status, was_interrupted=was_interrupted), output)
     return status
 
 

@@ -1,8 +1,9 @@
 """The straight way past Typer, whose import and parsing take a third of a command's time.
 
-Knows the options of `send` and `test-connection` in their plain forms only. Anything else (help,
-an unknown option, a cluster such as `-vq`, a missing value) is none of its business: Typer parses
-it again, from the beginning, and says what is wrong. A test holds the tables here against
+Knows the options of `send` and `test-connection` in their plain forms only, and leaves to
+`sendmail` its own. Anything else (help, an unknown option, a cluster such as `-vq`, a missing
+value) is none of its business: Typer parses it again, from the beginning, and says what is
+wrong. A test holds the tables here against
 Typer's own.
 """
 
@@ -58,6 +59,8 @@ def straight(arguments: Sequence[str]) -> Callable[[], int] | None:
             return _send(words)
         case "test-connection":
             return _test_connection(words)
+        case "sendmail":
+            return _sendmail(arguments[:at], arguments[at + 1 :])
         case _:
             return None
 
@@ -99,6 +102,16 @@ def _test_connection(words: Sequence[str]) -> Callable[[], int] | None:
 
     options, everywhere = request
     return lambda: perform(asked_of(options), everywhere)
+
+
+def _sendmail(before: Sequence[str], words: Sequence[str]) -> Callable[[], int] | None:
+    """Return what does as sendmail would; its options are its own, and Typer would drop a `--`."""
+    values = _values(before, Globals)
+    if values is None or list(words) == ["--help"]:
+        return None
+    from nexomailer_cli.cli.sendmail_run import perform
+
+    return partial(perform, words, Globals(**values))
 
 
 def _understood(words: Sequence[str], options: type[Options]) -> tuple[Options, Globals] | None:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
+from nexomailer_cli.config import routes, sign_in_rules
+from nexomailer_cli.config.contradiction import Contradiction
 from nexomailer_cli.config.rate import parse_rates
 from nexomailer_cli.config.settings import (
     IMPLICIT_TLS_PORTS,
-    Auth,
     Config,
     Defaults,
     Provider,
     SmtpConfig,
     Tls,
 )
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -31,24 +31,11 @@ if TYPE_CHECKING:
 STARTTLS_PORTS = (25, 587, 2525, 2587)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_NOT_IN_A_HOST = re.compile(r"[\x00-\x20\x7f/@?#\[\]\\]")
-_HOST_AND_PORT = re.compile(r"([^:]+):([0-9]+)")
 # As in `smtp.command`, which refuses anything else.
 _EHLO_NAME = re.compile(r"[0-9A-Za-z._-]+|\[[0-9A-Za-z.:]+\]")
+# An address, or a pattern with stars for one; alone, the star is everybody.
+_SENDER_PATTERN = re.compile(r"\*|[^\s@<>,]+@[^\s@<>,]+")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
-
-
-class Contradiction(Struct, frozen=True):
-    """What is wrong, and where it is shown.
-
-    `where` is a path of attribute names from the block on. `between` are the
-    attributes of the block that it follows from: where one of them is wrong by
-    itself, that explains the rest, and the contradiction is not worth telling.
-    """
-
-    message: str
-    where: tuple[str | int, ...]
-    between: tuple[str, ...]
 
 
 def contradictions(block: object) -> Iterator[Contradiction]:
@@ -63,33 +50,6 @@ def _tls(tls: Tls) -> Iterator[Contradiction]:
         yield Contradiction("a certificate needs its key: add key_file", ("cert_file",), both)
     if tls.key_file and not tls.cert_file:
         yield Contradiction("a key needs its certificate: add cert_file", ("key_file",), both)
-
-
-def _auth_secrets(auth: Auth) -> Iterator[Contradiction]:
-    keys = ("type", "password", "access_token")
-    if auth.type == "oauth2":
-        if auth.access_token is None:
-            yield Contradiction('type = "oauth2" needs an access_token', ("type",), keys)
-        if auth.password is not None:
-            message = 'is not used with type = "oauth2": remove it'
-            yield Contradiction(message, ("password",), keys)
-    elif auth.access_token is not None:
-        message = 'is used only with type = "oauth2": add that, or remove it'
-        yield Contradiction(message, ("access_token",), keys)
-    elif auth.password is None:
-        message = "is missing; pass = { prompt = true } asks for it at the terminal"
-        yield Contradiction(message, ("password",), keys)
-
-
-def _auth_method(auth: Auth) -> Iterator[Contradiction]:
-    if auth.method is not None and (auth.method == "xoauth2") != (auth.type == "oauth2"):
-        message = f'method = "{auth.method}" does not go with type = "{auth.type}"'
-        yield Contradiction(message, ("method",), ("method", "type"))
-
-
-def _user(auth: Auth) -> Iterator[Contradiction]:
-    if _CONTROL.search(auth.user):
-        yield Contradiction("holds a control character", ("user",), ("user",))
 
 
 def _ports(config: SmtpConfig) -> Iterator[Contradiction]:
@@ -127,45 +87,6 @@ def _plaintext(config: SmtpConfig) -> Iterator[Contradiction]:
         yield Contradiction(message, ("tls", "reject_unauthorized"), keys)
 
 
-def _host(config: SmtpConfig) -> Iterator[Contradiction]:
-    both = _HOST_AND_PORT.fullmatch(config.host)
-    if both:
-        message = f'write the port on its own: host = "{printable(both[1])}", port = {both[2][:5]}'
-    elif _NOT_IN_A_HOST.search(config.host):
-        message = "is no host name: write it, or an IP address, without scheme, brackets or path"
-    else:
-        return
-    yield Contradiction(message, ("host",), ("host",))
-
-
-def _families(config: SmtpConfig) -> Iterator[Contradiction]:
-    """Yield what keeps an address of one version of IP from reaching one of the other."""
-    source = _version(config.source_address)
-    if config.source_address is not None and source is None:
-        message = "is no IP address: write one of this machine's, such as 192.0.2.7"
-        yield Contradiction(message, ("source_address",), ("source_address",))
-    host = _version(config.host)
-    if host and config.ip_version and host != config.ip_version:
-        message = f"{printable(config.host)} is an address of IP version {host}: remove ip_version"
-        yield Contradiction(message, ("ip_version",), ("host", "ip_version"))
-    wanted, key = (config.ip_version, "ip_version") if config.ip_version else (host, "host")
-    if source and wanted and source != wanted:
-        message = f"is an address of IP version {source}, and {key} one of version {wanted}"
-        yield Contradiction(message, ("source_address",), ("source_address", key))
-
-
-def _version(address: str | None) -> int | None:
-    """Return the version of IP that an address belongs to, None if it is no address."""
-    if not address:
-        return None
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(address).version
-    except ValueError:
-        return None
-
-
 def _ehlo_name(config: SmtpConfig) -> Iterator[Contradiction]:
     if config.name is not None and not _EHLO_NAME.fullmatch(config.name):
         message = "is no EHLO name: write a host name, or an IP address in brackets"
@@ -184,11 +105,19 @@ def _rate(config: SmtpConfig) -> Iterator[Contradiction]:
 def _provider(provider: Provider) -> Iterator[Contradiction]:
     if _CONTROL.search(provider.name):
         yield Contradiction("holds a control character", ("name",), ("name", "config"))
+    header = provider.deduplication_header
+    if header and not _FIELD_NAME.fullmatch(header):
+        keys = ("deduplication_header",)
+        yield Contradiction("is no name for a header field (RFC 5322 section 3.6.8)", keys, keys)
+    for index, pattern in enumerate(provider.from_addresses):
+        if not _SENDER_PATTERN.fullmatch(pattern):
+            message = "is no sender: write an address, *@shop.example, *@*.shop.example or *"
+            yield Contradiction(message, ("from_addresses", index), ())
 
 
-def _addresses(defaults: Defaults) -> Iterator[Contradiction]:
+def _addresses(block: Defaults | Provider) -> Iterator[Contradiction]:
     for key in ("from_", "reply_to", "envelope_from"):
-        value = getattr(defaults, key)
+        value = getattr(block, key)
         # An empty envelope_from is the null reverse-path of RFC 5321 section 4.5.5.
         if value is None or (key == "envelope_from" and value == ""):
             continue
@@ -196,8 +125,8 @@ def _addresses(defaults: Defaults) -> Iterator[Contradiction]:
             yield Contradiction("is not an address such as me@example.com", (key,), (key,))
 
 
-def _headers(defaults: Defaults) -> Iterator[Contradiction]:
-    for name, value in defaults.headers.items():
+def _headers(block: Defaults | Provider) -> Iterator[Contradiction]:
+    for name, value in block.headers.items():
         if not _FIELD_NAME.fullmatch(name):
             message = "is no name for a header field (RFC 5322 section 3.6.8)"
         elif _CONTROL.search(value.replace("\t", " ")):
@@ -227,9 +156,12 @@ def _choice(config: Config) -> Iterator[Contradiction]:
 
 _RULES: dict[type, tuple[Callable[[Any], Iterator[Contradiction]], ...]] = {
     Tls: (_tls,),
-    Auth: (_auth_secrets, _auth_method, _user),
-    SmtpConfig: (_ports, _plaintext, _host, _families, _ehlo_name, _rate),
-    Provider: (_provider,),
+    Auth: (sign_in_rules.sign_in, sign_in_rules.method),
+    SmtpConfig: (
+        *(_ports, _plaintext, *routes.RULES, _ehlo_name, _rate),
+        *(sign_in_rules.token_server, sign_in_rules.certificate),
+    ),
+    Provider: (_provider, _addresses, _headers),
     Defaults: (_addresses, _headers),
     Config: (_names, _choice),
 }

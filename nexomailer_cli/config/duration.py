@@ -10,9 +10,11 @@ from typing import Literal
 
 _UNITS = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001))
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_BARE = re.compile(_NUMBER)
-# Largest unit first and each once: "1s1h" is a slip, not a time.
-_TIME = re.compile("".join(rf"(?:({_NUMBER})\s*{unit}\s*)?" for unit, _ in _UNITS))
+# Largest unit first and each once: "1s1h" is a slip, not a time. Compiled when there is one.
+_TIME = "".join(rf"(?:({_NUMBER})\s*{unit}\s*)?" for unit, _ in _UNITS)
+
+# What `parse_duration` takes, as a pattern that JSON Schema understands as well.
+PATTERN = rf"^\s*(?=[0-9])(?:{_NUMBER}|{_TIME})\s*$"
 
 
 def parse_duration(text: str, *, bare: Literal["ms", "s"] = "ms") -> float:
@@ -22,9 +24,9 @@ def parse_duration(text: str, *, bare: Literal["ms", "s"] = "ms") -> float:
     milliseconds as in NexoMailer's documentation unless `bare` says seconds.
     """
     text = text.strip()
-    if _BARE.fullmatch(text):
+    if re.fullmatch(_NUMBER, text):
         return float(text) * dict(_UNITS)[bare]
-    match = _TIME.fullmatch(text)
+    match = re.fullmatch(_TIME, text)
     if not text or match is None:
         raise ValueError('a time is written like "500ms", "5s" or "1m30s"')
     parts = zip(match.groups(), _UNITS, strict=True)

@@ -12,6 +12,10 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from msgspec import Struct
+
+from nexomailer_cli.config.secrets import Secret
+from nexomailer_cli.config.settings import Config
 from nexomailer_cli.errors import ConfigError, Problem
 from nexomailer_cli.printable import printable
 
@@ -19,17 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from nexomailer_cli.config.lines import KeyPath
-    from nexomailer_cli.config.secrets import Secret
-    from nexomailer_cli.config.settings import Config, Provider
+    from nexomailer_cli.config.settings import Provider
 
 CONFIG_VARIABLE = "NEXOMAILER_CONFIG"
 URL_VARIABLE = "NEXOMAILER_URL"
+HERE = Path("nexomailer.toml")
 URL_ORIGIN = f"${URL_VARIABLE}"  # what stands for a file's name in messages
 
 MAX_BYTES = 1024 * 1024  # a thousand providers; stops at /dev/zero
 
 FIRST_CONFIG = (
-    "Write nexomailer.toml with a line [[providers]] and, below it, the line config = "
+    "`nexomailer config init` writes one. Or write nexomailer.toml with a line [[providers]] "
+    "and, below it, the line config = "
     '{ host = "smtp.example.com", auth = { user = "me@example.com", pass = "${SMTP_PASS}" } }; '
     "or set NEXOMAILER_URL=smtps://user:password@host."
 )
@@ -58,13 +63,49 @@ def load_config(
 
     `warn` is told about files whose secrets others can read. No secret is looked up.
     """
+    return load(explicit, env, warn=warn).config
+
+
+class Loaded(Struct, frozen=True):
+    """A configuration, and the text and keys that it was made of.
+
+    `origins` are as in `reader.Reader`; `text` is that of the file, empty for a URL.
+    """
+
+    config: Config
+    origins: dict[KeyPath, str | KeyPath]
+    text: str = ""
+
+
+def load(
+    explicit: str | None,
+    env: Mapping[str, str],
+    *,
+    warn: Callable[[str], None] | None = None,
+) -> Loaded:
+    """Return the same as `load_config`, and where every value came from."""
     path = find_config(explicit, env)
     if path is not None:
-        return _from_file(path, env, warn)
+        is_chance = path == HERE and not (explicit or env.get(CONFIG_VARIABLE))
+        return _from_file(path, env, warn, is_chance=is_chance)
     url = env.get(URL_VARIABLE)
     if url:
-        return config_of_url(url, env)
+        return _from_url(url, env)
     raise no_config()
+
+
+def users_config(env: Mapping[str, str]) -> Path | None:
+    """Return where the user's own configuration is looked for, whether it is there or not."""
+    directory = env.get("XDG_CONFIG_HOME", "")
+    # The XDG specification has relative paths ignored.
+    if os.path.isabs(directory):  # noqa: PTH117
+        return Path(directory, "nexomailer", "config.toml")
+    return Path(env["HOME"], ".config", "nexomailer", "config.toml") if env.get("HOME") else None
+
+
+def config_of_text(text: str, env: Mapping[str, str], path: Path) -> Config:
+    """Return the configuration that a file of this text at `path` would be; raise ConfigError."""
+    return _read(text, env, path).config
 
 
 def no_config() -> ConfigError:
@@ -73,23 +114,25 @@ def no_config() -> ConfigError:
 
 
 def all_secrets(config: Config) -> Iterator[tuple[Provider, str, Secret]]:
-    """Yield every secret with its provider and what it is, a password or an access token."""
+    """Yield every secret with its provider and what it is, such as a password."""
+    from nexomailer_cli.config.keys import keys_of
+    from nexomailer_cli.config.secrets import Secret
+
     for provider in config.providers:
         auth = provider.config.auth
-        if auth and auth.password:
-            yield provider, "password", auth.password
-        if auth and auth.access_token:
-            yield provider, "access token", auth.access_token
+        for key in keys_of(type(auth)) if auth else ():
+            secret = getattr(auth, key.attribute)
+            if isinstance(secret, Secret):
+                yield provider, key.attribute.replace("_", " "), secret
+        proxy = provider.config.proxy
+        if proxy and (proxy.kind != "text" or "@" in proxy.parts[0]):
+            yield provider, "proxy", proxy
 
 
 def _usual_places(env: Mapping[str, str]) -> Iterator[Path]:
-    yield Path("nexomailer.toml")
-    directory = env.get("XDG_CONFIG_HOME", "")
-    # The XDG specification has relative paths ignored.
-    if os.path.isabs(directory):  # noqa: PTH117
-        yield Path(directory, "nexomailer", "config.toml")
-    elif env.get("HOME"):
-        yield Path(env["HOME"], ".config", "nexomailer", "config.toml")
+    yield HERE
+    if (own := users_config(env)) is not None:
+        yield own
 
 
 def _is_there(path: Path) -> bool:
@@ -101,12 +144,21 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _from_file(path: Path, env: Mapping[str, str], warn: Callable[[str], None] | None) -> Config:
+def _from_file(
+    path: Path, env: Mapping[str, str], warn: Callable[[str], None] | None, *, is_chance: bool
+) -> Loaded:
+    file = printable(str(path))
+    text, status = _content(path, file)
+    loaded = _read(text, env, path)
+    _look_at_owner(loaded.config, file, status, warn, is_chance=is_chance)
+    return loaded
+
+
+def _read(text: str, env: Mapping[str, str], path: Path) -> Loaded:
     from nexomailer_cli.config.reader import Reader
     from nexomailer_cli.config.value import Source
 
     file = printable(str(path))
-    text, mode = _content(path, file)
     table = _parsed(text, file)
     reader = Reader(Source(env, base=path.absolute().parent), path=str(path))
     config = reader.read(table)
@@ -115,9 +167,26 @@ def _from_file(path: Path, env: Mapping[str, str], warn: Callable[[str], None] |
             _located(reader.mistakes, text, file),
             hint="" if table.get("providers") else FIRST_CONFIG,
         )
-    if warn and mode is not None:
-        _warn_of_others(config, file, mode, warn)
-    return config
+    return Loaded(config, reader.origins, text)
+
+
+def _look_at_owner(
+    config: Config,
+    file: str,
+    status: os.stat_result,
+    warn: Callable[[str], None] | None,
+    *,
+    is_chance: bool,
+) -> None:
+    secrets = tuple(secret for _, _, secret in all_secrets(config))
+    if not any(secret.kind == "command" or secret.is_literal for secret in secrets):
+        return
+    from nexomailer_cli.config.file_owner import refuse_strangers, warn_of_others
+
+    if is_chance:
+        refuse_strangers(file, status, secrets)
+    if warn and stat.S_ISREG(status.st_mode):
+        warn_of_others(file, status, secrets, warn)
 
 
 def config_of_url(
@@ -128,6 +197,12 @@ def config_of_url(
     `file` is what its mistakes are said to stand in. With `asks`, a user without a password is
     asked for it.
     """
+    return _from_url(url, env, file, asks=asks).config
+
+
+def _from_url(
+    url: str, env: Mapping[str, str], file: str = URL_ORIGIN, *, asks: bool = False
+) -> Loaded:
     from nexomailer_cli.config.reader import Reader
     from nexomailer_cli.config.url import tables_of
     from nexomailer_cli.config.value import Source
@@ -142,14 +217,14 @@ def config_of_url(
     config = reader.read(tables)
     if reader.mistakes:
         _refuse(Problem(said, dotted(path[-1:]), file) for path, said in reader.mistakes)
-    return config
+    return Loaded(config, reader.origins)
 
 
-def _content(path: Path, file: str) -> tuple[str, int | None]:
-    """Return the file's text, and its permissions if it is a regular file."""
+def _content(path: Path, file: str) -> tuple[str, os.stat_result]:
+    """Return the file's text, and whose it is."""
     try:
         with path.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
+            status = os.fstat(opened.fileno())
             content = opened.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # a NUL in the name
         reason = getattr(error, "strerror", None) or str(error)
@@ -162,7 +237,7 @@ def _content(path: Path, file: str) -> tuple[str, int | None]:
         line = content.count(b"\n", 0, error.start) + 1
         # `from None`: the exception quotes the whole file, passwords included.
         raise ConfigError(Problem("is not UTF-8 text", file=file, line=line)) from None
-    return text, stat.S_IMODE(mode) if stat.S_ISREG(mode) else None
+    return text, status
 
 
 def _parsed(text: str, file: str) -> dict[str, Any]:
@@ -212,11 +287,3 @@ def dotted(path: KeyPath) -> str:
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{printable(step)}"
     return text.removeprefix(".")
-
-
-def _warn_of_others(config: Config, file: str, mode: int, warn: Callable[[str], None]) -> None:
-    secrets = [secret for _, _, secret in all_secrets(config)]
-    if mode & (stat.S_IRGRP | stat.S_IROTH) and any(secret.is_literal for secret in secrets):
-        warn(f"{file}: holds a password that others can read: chmod 600 it (mode {mode:04o})")
-    if mode & (stat.S_IWGRP | stat.S_IWOTH) and any(s.kind == "command" for s in secrets):
-        warn(f"{file}: others can write here what runs as you: chmod 600 it (mode {mode:04o})")

@@ -14,7 +14,6 @@ import msgspec
 from msgspec import NODEFAULT, Meta, Struct
 
 from nexomailer_cli.config.settings import (
-    Auth,
     Config,
     Defaults,
     Failover,
@@ -22,6 +21,7 @@ from nexomailer_cli.config.settings import (
     SmtpConfig,
     Tls,
 )
+from nexomailer_cli.config.sign_in import Auth
 
 BLOCKS: dict[type[msgspec.Struct], str] = {
     Config: "the top level",
@@ -62,7 +62,12 @@ class Key(Struct, frozen=True):
     @property
     def element(self) -> type[msgspec.Struct] | None:
         """The type of the tables that this key holds a list of, if it does."""
-        return get_args(self.kind)[0] if get_origin(self.kind) is tuple else None
+        return None if self.is_list_of_texts else _element(self.kind)
+
+    @property
+    def is_list_of_texts(self) -> bool:
+        """Whether this key holds a list of texts."""
+        return _element(self.kind) is str
 
     @property
     def description(self) -> str:
@@ -97,6 +102,10 @@ def stand_in_for(kind: type[Any]) -> Any:
     if kind not in BLOCKS:
         return kind()
     return kind(**{key.attribute: stand_in(key) for key in keys_of(kind) if key.is_required})
+
+
+def _element(kind: Any) -> Any:
+    return get_args(kind)[0] if get_origin(kind) is tuple else None
 
 
 def camel_case(name: str) -> str:

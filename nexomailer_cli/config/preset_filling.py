@@ -9,6 +9,7 @@ from nexomailer_cli.config.presets import Preset, find_preset, preset_names
 
 Table = dict[str, Any]
 
+_LIMITS = ("rate", "max_connections", "max_messages", "idle_timeout")
 # Where nobody can guess which service was meant: keeps "host is missing" from following.
 _UNKNOWN = Preset(host="unknown.invalid", port=587, secure=False, user="unknown")
 
@@ -20,13 +21,18 @@ def with_preset(provider: Table) -> tuple[Table, str]:
         return provider, ""
     preset = find_preset(name)
     if preset is not None:
-        return provider | {"config": _filled(config, preset)}, ""
+        return _filled_in(provider, config, preset), ""
     meant, complaint = _nearest(name)
-    return provider | {"config": _filled(config, meant)}, complaint
+    return _filled_in(provider, config, meant), complaint
+
+
+def _filled_in(provider: Table, config: Table, preset: Preset) -> Table:
+    behaviour = _unsaid(preset, provider, ("deduplication_header",))
+    return behaviour | provider | {"config": _filled(config, preset)}
 
 
 def _filled(config: Table, preset: Preset) -> Table:
-    filled: Table = {"host": preset.host, **_limits(preset, config)}
+    filled: Table = {"host": preset.host} | _unsaid(preset, config, _LIMITS)
     # Who names one of the two decides about both: port and secure belong together.
     if "port" not in config and config.get("secure", preset.secure) == preset.secure:
         filled |= {"port": preset.port, "secure": preset.secure}
@@ -38,10 +44,10 @@ def _filled(config: Table, preset: Preset) -> Table:
     }
 
 
-def _limits(preset: Preset, config: Table) -> Table:
-    names = ("rate", "max_connections", "max_messages")
-    bounds = {name: getattr(preset, name) for name in names if camel_case(name) not in config}
-    return {name: bound for name, bound in bounds.items() if bound is not None}
+def _unsaid(preset: Preset, table: Table, names: tuple[str, ...]) -> Table:
+    """Return what the preset has for those of the keys that the table does not spell its way."""
+    known = {name: getattr(preset, name) for name in names if camel_case(name) not in table}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _nearest(name: str) -> tuple[Preset, str]:

@@ -21,18 +21,26 @@ _TOP_LEVEL = re.compile(r"(?:com?\.)?[a-z]{2,3}")  # what a "*" in `domains` sta
 class Preset(Struct, frozen=True):
     """A known service. `user` is empty where every customer has another one.
 
-    `rate`, `max_connections` and `max_messages` are what the service bears, `None` where it
-    does not say, or says something else to every customer.
+    `ports` are those besides `port`. `user_form` is `address` where a user name must be a whole
+    mail address; `secret` is what the service calls the password. `rate`, `max_connections`,
+    `max_messages` and `idle_timeout` are what the service bears, `None` where it does not say,
+    or says something else to every customer. `deduplication_header` is the header field by
+    which it recognises a copy.
     """
 
     host: str
     port: int
     secure: bool
+    ports: tuple[int, ...] = ()
     user: str = ""
+    user_form: str = ""
+    secret: str = "password"  # noqa: S105
     note: str = ""
     rate: str | None = None
     max_connections: int | None = None
     max_messages: int | None = None
+    idle_timeout: str | None = None
+    deduplication_header: str | None = None
 
 
 def find_preset(name: str) -> Preset | None:
@@ -99,7 +107,8 @@ def _in_region(known: str, name: str) -> Preset:
 
 
 def _preset(fields: dict[str, Any]) -> Preset:
-    return Preset(**{name: value for name, value in fields.items() if name != "domains"})
+    own = {name: value for name, value in fields.items() if name != "domains"}
+    return Preset(**own | {"ports": tuple(fields.get("ports", ()))})
 
 
 def _region(known: str, name: str) -> str:

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 MAX_LIMIT = 100_000_000
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_RATE = re.compile(r"([0-9]{1,9})\s*(?:/|\s+per\s+)\s*([0-9]{0,4})\s*([a-z]+)", re.IGNORECASE)
-_UNIT = re.compile(r"(s)(ec(ond)?s?)?|(m)(in(ute)?s?)?|(h)(ours?)?|(d)(ays?)?")
+# Compiled when there is a rate: few configurations have one.
+_RATE = r"([0-9]{1,9})\s*(?:/|\s+per\s+)\s*([0-9]{0,4})\s*([a-z]+)"
+_UNIT = r"(s)(ec(ond)?s?)?|(m)(in(ute)?s?)?|(h)(ours?)?|(d)(ays?)?"
 
 
 class Rate(Struct, frozen=True, order=True):
@@ -25,14 +26,14 @@ def parse_rates(text: str) -> tuple[Rate, ...]:
 
 
 def _rate(text: str) -> Rate:
-    match = _RATE.fullmatch(text.strip())
-    if match is None or not _UNIT.fullmatch(match[3].lower()):
+    match = re.fullmatch(_RATE, text.strip().lower())
+    if match is None or not re.fullmatch(_UNIT, match[3]):
         raise ValueError('a rate is written like "14/s", "2000/h" or "100/15m"')
     limit = int(match[1])
     times = int(match[2] or 1)
     if not (0 < limit <= MAX_LIMIT and times):
         raise ValueError("a rate of nothing sends nothing")
-    return Rate(limit, times * _UNITS[match[3][0].lower()])
+    return Rate(limit, times * _UNITS[match[3][0]])
 
 
 def format_rate(rate: Rate) -> str:

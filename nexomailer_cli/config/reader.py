@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from nexomailer_cli.config.contradictions import contradictions
 from nexomailer_cli.config.keys import Key, keys_of, stand_in, stand_in_for
-from nexomailer_cli.config.settings import Config, Provider
+from nexomailer_cli.config.password_variable import mistakable, with_variable
+from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
 from nexomailer_cli.config.value import Source, read_text, read_value
 
 if TYPE_CHECKING:
@@ -36,21 +37,29 @@ class _Scope(Struct, frozen=True):
     wrong: set[str] = set()
 
 
+def _label(config: SmtpConfig) -> str:
+    return config.socket or config.host
+
+
 class Reader(Struct):
     """Reads one configuration and collects what is wrong with it.
 
     `path` is the file's, for the record. A mistake is where it stands, and what to
-    say about it.
+    say about it. `origins` are the keys whose value is no default, by their canonical names:
+    with the path of the key as the file spells it, or in words, such as `preset gmail`.
     """
 
     source: Source
     path: str | None = None
     mistakes: list[tuple[KeyPath, str]] = []
+    origins: dict[KeyPath, str | KeyPath] = {}
     _scopes: dict[KeyPath, _Scope] = {}
 
     def read(self, table: Table) -> Config:
         """Return the configuration; of no use if there are `mistakes` afterwards."""
         config: Config = self._block(Config, table, ())
+        for index, said in mistakable((each.name for each in config.providers), self.source.env):
+            self._say(("providers", index, "name"), said)
         return msgspec.structs.replace(config, path=self.path)
 
     def _say(self, path: KeyPath, message: str) -> None:
@@ -58,25 +67,58 @@ class Reader(Struct):
 
     def _block(self, block: type[msgspec.Struct], table: Table, path: KeyPath) -> Any:
         if block is Provider:
-            table = self._with_preset(table, path)
+            table = self._with_variable(self._with_preset(table, path), path)
         scope = self._scope(block, table, path)
         values = {key.attribute: self._entry(key, table, scope) for key in keys_of(block)}
         if block is Provider:
-            values["name"] = values["name"] or values["config"].host
+            values["name"] = values["name"] or _label(values["config"])
+        if block is SmtpConfig:
+            self._fill_host(values, scope)
         finished = block(**values)
         for found in contradictions(finished):
             if scope.wrong.isdisjoint(found.between):
                 self._say(self._spelt(path, found.where), found.message)
         return finished
 
+    def _fill_host(self, values: dict[str, Any], scope: _Scope) -> None:
+        """Let a server behind a Unix socket be this machine; otherwise a host has to be named."""
+        if values["host"] or "host" in scope.given | scope.wrong:
+            return
+        if values["socket"] is None and "socket" not in scope.wrong:
+            self._say((*scope.path, "host"), "is missing")
+            scope.wrong.add("host")
+        else:
+            values["host"] = "localhost"
+
     def _with_preset(self, table: Table, path: KeyPath) -> Table:
         if "preset" not in table:
             return table
         from nexomailer_cli.config.preset_filling import with_preset
 
-        table, complaint = with_preset(table)
+        filled, complaint = with_preset(table)
         if complaint:
             self._say((*path, "preset"), complaint)
+        self._note_filled(table, filled, path, f"preset {table['preset']}")
+        return filled
+
+    def _note_filled(self, before: Table, after: Table, path: KeyPath, origin: str) -> None:
+        """Keep in mind what stands in a table since it was filled in."""
+        for name, value in after.items():
+            if isinstance(value, dict):
+                inner = before.get(name, {})
+                self._note_filled(
+                    inner if isinstance(inner, dict) else {}, value, (*path, name), origin
+                )
+            elif name not in before:
+                self.origins[(*path, name)] = origin
+
+    def _with_variable(self, table: Table, path: KeyPath) -> Table:
+        table, variable, complaint = with_variable(table, self.source.env)
+        place = (*path, "config", "auth", "pass")
+        if variable:
+            self.origins[place] = f"${variable}"
+        if complaint:
+            self._say(place, complaint)
         return table
 
     def _scope(self, block: type[msgspec.Struct], table: Table, path: KeyPath) -> _Scope:
@@ -112,6 +154,9 @@ class Reader(Struct):
     def _entry(self, key: Key, table: Table, scope: _Scope) -> Any:
         name = scope.names[key.attribute]
         if key.attribute in scope.given:
+            place = (*scope.path, name)
+            if not (key.block or key.element):
+                self.origins[(*scope.path, key.name)] = self.origins.get(place, place)
             before = len(self.mistakes)
             value = self._value(key, table[name], (*scope.path, name))
             if len(self.mistakes) > before:
@@ -127,15 +172,18 @@ class Reader(Struct):
             if self._is(dict, value, path):
                 return self._block(key.block, value, path)
             return stand_in(key)
-        if key.element:
-            return self._list(key.element, value, path)
-        if get_origin(key.kind) is dict:
-            return self._texts(value, path)
+        if get_origin(key.kind) in (tuple, dict):
+            return self._several(key, value, path)
         try:
             return read_value(key, value, self.source)
         except ValueError as error:
             self._say(path, str(error))
             return stand_in(key)
+
+    def _several(self, key: Key, value: Any, path: KeyPath) -> Any:
+        if key.element:
+            return self._list(key.element, value, path)
+        return self._text_list(value, path) if key.is_list_of_texts else self._texts(value, path)
 
     def _list(self, block: type[msgspec.Struct], value: Any, path: KeyPath) -> tuple[Any, ...]:
         if isinstance(value, dict):
@@ -161,6 +209,17 @@ class Reader(Struct):
             except ValueError as error:
                 self._say((*path, name), str(error))
         return texts
+
+    def _text_list(self, value: Any, path: KeyPath) -> tuple[str, ...]:
+        texts: list[str] = []
+        if not self._is(list, value, path):
+            return ()
+        for number, text in enumerate(value):
+            try:
+                texts.append(read_text(text, self.source))
+            except ValueError as error:
+                self._say((*path, number), str(error))
+        return tuple(texts)
 
     def _is(self, wanted: type[dict[str, Any] | list[Any]], value: Any, path: KeyPath) -> bool:
         if isinstance(value, wanted):

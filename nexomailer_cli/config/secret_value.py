@@ -14,7 +14,7 @@ from nexomailer_cli.config.secrets import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_WAYS = "env, file, command or prompt"
+_WAYS = "env, file, command, keyring or prompt"
 
 
 def read_secret(value: object, *, base: Path | None) -> Secret:
@@ -37,11 +37,6 @@ def _tagged(table: dict[str, object], base: Path | None) -> Secret:
     if len(table) != 1:
         raise ValueError(f"expected exactly one of {_WAYS}")
     tag, value = next(iter(table.items()))
-    if tag == "keyring":
-        raise ValueError(
-            "keyring is not supported; most keyrings have a command, such as "
-            'command = ["secret-tool", "lookup", "service", "smtp"]'
-        )
     if tag not in _READERS:
         raise ValueError(f"expected one of {_WAYS}")
     return _READERS[tag](value, base)
@@ -67,6 +62,12 @@ def _command(value: object, _: Path | None) -> Secret:
     raise ValueError('command takes a list such as ["pass", "show", "smtp"]: there is no shell')
 
 
+def _keyring(value: object, _: Path | None) -> Secret:
+    if isinstance(value, str) and value:
+        return Secret("keyring", (value,))
+    raise ValueError("keyring takes the name of the service that the password is kept under")
+
+
 def _prompt(value: object, _: Path | None) -> Secret:
     if value is True:
         return Secret("prompt")
@@ -77,6 +78,7 @@ _READERS: dict[str, Callable[[object, Path | None], Secret]] = {
     "env": _env,
     "file": _file,
     "command": _command,
+    "keyring": _keyring,
     "prompt": _prompt,
 }
 

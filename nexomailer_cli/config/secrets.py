@@ -8,13 +8,14 @@ providers or servers, and keeps no copy of what it resolved.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from msgspec import Struct
 
-from nexomailer_cli.config.variables import VariableError, expand
+from nexomailer_cli.config.variables import VariableError, escape, expand
 from nexomailer_cli.errors import Problem, SecretError
 from nexomailer_cli.printable import printable
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 # Access tokens reach a few kilobytes; SMTP lines end long before this.
 MAX_SECRET_BYTES = 64 * 1024
 
+# Google, Yahoo and Fastmail show their app passwords in four groups of four.
+_IN_FOURS = r"[A-Za-z0-9]{4}(?: [A-Za-z0-9]{4}){3}"
+
 # Container runtimes mount secrets readable by all, inside a namespace that has no others.
 _MOUNTED_BY_THE_RUNTIME = "/run/secrets/"
 
@@ -33,16 +37,20 @@ _MOUNTED_BY_THE_RUNTIME = "/run/secrets/"
 class Secret(Struct, frozen=True):
     """Where a secret comes from.
 
-    `parts` is, by `kind`: the text itself, a variable's name, a file's path, a
-    command with its arguments, or nothing for a prompt. `${VAR}` inside a part
-    is looked up when the secret is used. Its repr shows nothing.
+    `parts` is, by `kind`: the text itself, a variable's name, a file's path, a command
+    with its arguments, a keyring's service and (see `of`) user, or nothing for a prompt.
+    `${VAR}` inside a part is looked up when the secret is used. Its repr shows nothing.
     """
 
-    kind: Literal["text", "env", "file", "command", "prompt"]
+    kind: Literal["text", "env", "file", "command", "keyring", "prompt"]
     parts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return "Secret(***)"
+
+    def of(self, user: str) -> Secret:
+        """Return the same for somebody: a keyring keeps one password for each user."""
+        return Secret(self.kind, (*self.parts, escape(user))) if self.kind == "keyring" else self
 
     @property
     def is_literal(self) -> bool:
@@ -67,39 +75,56 @@ def resolve(
     careless but no mistake. Raises SecretError, which never holds any part of
     a value.
     """
-    value = _value(secret, env, prompt, label, warn or _say_nothing, patience)
+    value = _value(secret, _Means(env, prompt, label, warn or _say_nothing, patience))
     if not value:
         _fail(label, f"{_origin(secret)} is empty")
     if any(character in value for character in "\0\r\n"):
         _fail(label, f"{_origin(secret)} holds more than one line, or a NUL")
-    if value != value.strip() and warn:
-        warn(f"{label}: {_origin(secret)} begins or ends with white space")
+    if warn:
+        _look_for_slips(value, f"{label}: {_origin(secret)}", warn)
     return value
 
 
-def _value(
-    secret: Secret,
-    env: Mapping[str, str],
-    prompt: Callable[[str], str] | None,
-    label: str,
-    warn: Warn,
-    patience: float,
-) -> str:
+def looks_like_app_password(text: str) -> bool:
+    """Whether somebody copied the spaces with which a service shows its app passwords."""
+    return " " in text and re.fullmatch(_IN_FOURS, text) is not None
+
+
+def _look_for_slips(value: str, subject: str, warn: Warn) -> None:
+    if value != value.strip():
+        warn(f"{subject} begins or ends with white space")
+    elif looks_like_app_password(value):
+        warn(f"{subject} looks like an app password as it is displayed: leave out its spaces")
+
+
+class _Means(Struct, frozen=True):
+    """What `resolve` was given to find a value with."""
+
+    env: Mapping[str, str]
+    prompt: Callable[[str], str] | None
+    label: str
+    warn: Warn
+    patience: float
+
+
+def _value(secret: Secret, means: _Means) -> str:
     if secret.kind == "prompt":
-        return _ask(prompt, label)
+        return _ask(means.prompt, means.label)
     try:
-        parts = tuple(expand(part, env) for part in secret.parts)
+        parts = tuple(expand(part, means.env) for part in secret.parts)
     except VariableError as error:
-        _fail(label, str(error))
+        _fail(means.label, str(error))
     match secret.kind:
         case "text":
             return parts[0]
         case "env":
-            return _variable(parts[0], env, label)
+            return _variable(parts[0], means.env, means.label)
         case "file":
-            return _file(Path(parts[0]), label, warn)
+            return _file(Path(parts[0]), means.label, means.warn)
         case "command":
-            return _command(parts, env, label, patience)
+            return _command(parts, means)
+        case "keyring":
+            return _keyring(parts, means)
 
 
 def _variable(name: str, env: Mapping[str, str], label: str) -> str:
@@ -152,17 +177,27 @@ def _is_too_open(path: Path, mode: int) -> bool:
     return bool(others) and not str(path).startswith(_MOUNTED_BY_THE_RUNTIME)
 
 
-def _command(argv: tuple[str, ...], env: Mapping[str, str], label: str, patience: float) -> str:
+def _command(argv: tuple[str, ...], means: _Means) -> str:
     from nexomailer_cli.config.secret_command import SECONDS, CommandError, run
 
-    seconds = max(0.0, min(SECONDS, patience))
+    seconds = max(0.0, min(SECONDS, means.patience))
     try:
-        output = run(argv, env=env, limit=MAX_SECRET_BYTES, seconds=seconds)
+        output = run(argv, env=means.env, limit=MAX_SECRET_BYTES, seconds=seconds)
     except CommandError as error:
-        _fail(label, str(error))
+        _fail(means.label, str(error))
     # `pass show` prints the password first and notes about it after.
-    first, _, _ = _decoded(output, label).partition("\n")
+    first, _, _ = _decoded(output, means.label).partition("\n")
     return first.removesuffix("\r")
+
+
+def _keyring(parts: tuple[str, ...], means: _Means) -> str:
+    from nexomailer_cli.config.secret_keyring import KeyringError, look_up
+
+    service, *users = parts
+    try:
+        return look_up(service, "".join(users))
+    except KeyringError as error:
+        _fail(means.label, str(error))
 
 
 def _decoded(content: bytes, label: str) -> str:
@@ -180,7 +215,7 @@ def _one_newline_less(text: str) -> str:
 
 def _origin(secret: Secret) -> str:
     match secret.kind:
-        case "env" | "file":
+        case "env" | "file" | "keyring":
             return printable(f"{secret.kind} {secret.parts[0]}")
         case "command":
             return f"what {printable(secret.parts[0])} printed"

@@ -7,16 +7,18 @@ comes from (`file`), nor which values contradict each other (`contradictions`).
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
+from nexomailer_cli.config.loopback import is_loopback
 from nexomailer_cli.config.secrets import Secret
+from nexomailer_cli.config.sign_in import Auth, Text
 
 IMPLICIT_TLS_PORTS = (465, 2465)  # RFC 8314 section 7.3, and the alternative of SES and Resend
 SUBMISSION_PORT = 587  # RFC 6409 section 3.1
 SUBMISSIONS_PORT = 465  # RFC 8314 section 7.3
+LMTP_PORT = 24  # IANA: any private mail system; RFC 2033 section 5 has none, and forbids 25
 
 # A year: longer is a slip of the unit, and event loops dislike it.
 LONGEST_SECONDS = 31_536_000
@@ -25,7 +27,6 @@ LONGEST_SECONDS = 31_536_000
 Duration = Annotated[float, Meta(gt=0, le=LONGEST_SECONDS, extra={"duration": True})]
 DurationOrZero = Annotated[float, Meta(ge=0, le=LONGEST_SECONDS, extra={"duration": True})]
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Text = Annotated[str, Meta(min_length=1)]
 
 
 class Tls(Struct, frozen=True, kw_only=True):
@@ -61,37 +62,12 @@ class Tls(Struct, frozen=True, kw_only=True):
     ] = "1.2"
 
 
-class Auth(Struct, frozen=True, kw_only=True):
-    """Who signs in, and with what."""
-
-    type: Annotated[
-        Literal["login", "oauth2"],
-        Meta(description="login signs in with a password, oauth2 with an access token."),
-    ] = "login"
-    user: Annotated[
-        str, Meta(min_length=1, description="User name, often the whole e-mail address.")
-    ]
-    password: Annotated[
-        Secret | None,
-        Meta(
-            description="Password: text with ${VAR}, or a table of env, file, command or prompt.",
-            extra={"aliases": ["password"]},
-        ),
-    ] = field(default=None, name="pass")
-    access_token: Annotated[
-        Secret | None,
-        Meta(description="OAuth 2.0 access token, written like a password."),
-    ] = None
-    method: Annotated[
-        Literal["plain", "login", "cram-md5", "xoauth2"] | None,
-        Meta(description="plain, login, cram-md5 or xoauth2; default: the best one offered."),
-    ] = None
-
-
 class SmtpConfig(Struct, frozen=True, kw_only=True):
     """One SMTP server: how to reach it and how to behave there."""
 
-    host: Annotated[str, Meta(min_length=1, description="Server name or IP address.")]
+    host: Annotated[
+        str, Meta(min_length=1, description="Server name or IP address.", extra={"filled": True})
+    ]
     port: Annotated[
         Port | None,
         Meta(description="TCP port; default: 465 if secure is true, else 587."),
@@ -132,6 +108,18 @@ class SmtpConfig(Struct, frozen=True, kw_only=True):
     idle_timeout: Annotated[
         Duration, Meta(description="How long an open connection waits for its next message.")
     ] = 30.0
+    protocol: Annotated[
+        Literal["smtp", "lmtp"],
+        Meta(description="smtp, or lmtp as mailbox servers such as Dovecot speak (RFC 2033)."),
+    ] = "smtp"
+    socket: Annotated[
+        Text | None,
+        Meta(description="Path of a Unix socket to connect to, instead of host and port."),
+    ] = None
+    proxy: Annotated[
+        Secret | None,
+        Meta(description="Proxy to go through: socks5, socks5h or http://user:password@host:port."),
+    ] = None
     joined: Annotated[
         Literal["auto", "never"],
         Meta(description="auto or never: a message's end and the next envelope in one write."),
@@ -161,16 +149,22 @@ class SmtpConfig(Struct, frozen=True, kw_only=True):
 
     @property
     def effective_port(self) -> int:
-        """The port to connect to."""
+        """The port to connect to; 0 where it is a Unix socket."""
+        if self.socket is not None:
+            return 0
         if self.port is not None:
             return self.port
+        if self.protocol == "lmtp":
+            return LMTP_PORT
         return SUBMISSIONS_PORT if self.secure else SUBMISSION_PORT
 
     @property
     def is_loopback(self) -> bool:
         """Whether nothing leaves this machine on the way to the host."""
-        host = self.host.lower().strip("[]")
-        return host in ("localhost", "::1") or bool(_LOOPBACK_V4.fullmatch(host))
+        if self.socket is not None:
+            return True
+        # A proxy's loopback is another machine's.
+        return self.proxy is None and is_loopback(self.host)
 
     @property
     def has_credentials(self) -> bool:
@@ -188,10 +182,6 @@ class SmtpConfig(Struct, frozen=True, kw_only=True):
             return True
         waived = self.starttls == "never" and self.allow_plaintext_auth
         return self.has_credentials and not self.is_loopback and not waived
-
-
-# "127.0.0.1.example.com" must not pass for this machine.
-_LOOPBACK_V4 = re.compile(r"127(\.[0-9]{1,3}){3}")
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -214,9 +204,29 @@ class Provider(Struct, frozen=True, kw_only=True):
     weight: Annotated[
         int, Meta(ge=0, description='Share of the mail with strategy = "weighted".')
     ] = 1
+    from_addresses: Annotated[
+        tuple[str, ...],
+        Meta(description="Senders it is for, such as *@shop.example; default: all of them."),
+    ] = ()
     preset: Annotated[
         str | None,
         Meta(description="Known service that supplies host, port and security, e.g. gmail."),
+    ] = None
+    from_: Annotated[
+        str | None, Meta(description="Sender of all that goes this way, whoever it was to be.")
+    ] = field(default=None, name="from")
+    reply_to: Annotated[
+        str | None, Meta(description="Address that answers go to, of all that goes this way.")
+    ] = None
+    envelope_from: Annotated[
+        str | None, Meta(description="Address that bounces go to, of all that goes this way.")
+    ] = None
+    headers: Annotated[
+        dict[str, str], Meta(description="Header fields added to all that goes this way.")
+    ] = {}
+    deduplication_header: Annotated[
+        str | None,
+        Meta(description='Header field by which the service knows a copy; "" for none.'),
     ] = None
     config: Annotated[SmtpConfig, Meta(description="The server.")]
 
@@ -268,3 +278,11 @@ class Config(Struct, frozen=True, kw_only=True):
         Meta(description="Ways to get mail out, at least one.", extra={"filled": True}),
     ]
     path: Annotated[str | None, Meta(extra={"internal": True})] = None
+
+    @property
+    def standing(self) -> Defaults:
+        """The defaults, with a provider's sender where they name none."""
+        senders = (each.from_ for each in sorted(self.providers, key=lambda each: each.priority))
+        if self.defaults.from_ is not None or not (sender := next(filter(None, senders), None)):
+            return self.defaults
+        return structs.replace(self.defaults, from_=sender)

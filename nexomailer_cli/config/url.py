@@ -1,7 +1,8 @@
 """`smtps://user:password@host:port?name=value` as the tables of a configuration.
 
 Every part may be percent-encoded, and a password with any of `/?#@%:` must be. A URL
-holds a password, so no message here quotes any part of it.
+holds a password, so no message here quotes any part of it. `unix:/path?name=value` is the
+same for a server behind a socket.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     Table = dict[str, Any]
 
 # submission(s): RFC 6409 and RFC 8314 by their service names.
+UNIX = "unix"
 SCHEMES: dict[str, Table] = {
     "smtp": {},
     "smtps": {"secure": True},
     "smtp+starttls": {"starttls": "required"},
     "submission": {"starttls": "required"},
     "submissions": {"secure": True},
+    "lmtp": {"protocol": "lmtp"},
+    "unix": {},
 }
 
 # Where each query parameter belongs; what is not here is no parameter.
@@ -34,6 +38,8 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "max_connections": ("config", "max_connections"),
     "ip_version": ("config", "ip_version"),
     "source_address": ("config", "source_address"),
+    "protocol": ("config", "protocol"),
+    "proxy": ("config", "proxy"),
     "max_messages": ("config", "max_messages"),
     "idle_timeout": ("config", "idle_timeout"),
     "joined": ("config", "joined"),
@@ -52,7 +58,7 @@ _ENCODE = "in a user name or password, / ? # @ : % are %2F %3F %23 %40 %3A %25"
 def tables_of(url: str) -> Table:
     """Return what a TOML file would hold for `url`; raise ValueError if it is no such URL."""
     parts, port = _split(url)
-    config: Table = {"host": _decoded(parts.hostname or "")} | SCHEMES[parts.scheme]
+    config: Table = _place(parts) | SCHEMES[parts.scheme]
     if port is not None:
         config["port"] = port
     if config.get("secure") and port in STARTTLS_PORTS:
@@ -65,19 +71,27 @@ def tables_of(url: str) -> Table:
     return {"defaults": tables["defaults"], "providers": [{"config": config}]}
 
 
+def _place(parts: SplitResult) -> Table:
+    if parts.scheme == UNIX:
+        return {"socket": _decoded(parts.path)}
+    return {"host": _decoded(parts.hostname or "")}
+
+
 def _split(url: str) -> tuple[SplitResult, int | None]:
     from urllib.parse import urlsplit
 
     # urlsplit would drop them silently.
     if any(not character.isprintable() for character in url):
         raise ValueError("holds a control character")
-    if "://" not in url:
+    if "://" not in url and not url.startswith(f"{UNIX}:"):
         raise ValueError("begins with no smtp:// or smtps://")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         parts, port = None, None
+    if parts is not None and parts.scheme == UNIX:
+        return _socket(parts), None
     if parts is None or parts.path not in ("", "/") or parts.fragment or "@" in parts.query:
         raise ValueError(f"is not scheme://user:password@host:port; {_ENCODE}") from None
     if parts.scheme not in SCHEMES:
@@ -85,6 +99,12 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
     if not parts.hostname:
         raise ValueError("names no host")
     return parts, port
+
+
+def _socket(parts: SplitResult) -> SplitResult:
+    if parts.netloc or not parts.path.startswith("/") or parts.fragment:
+        raise ValueError("is not unix:/path/of/the/socket")
+    return parts
 
 
 def _auth(parts: SplitResult) -> Table:
@@ -116,7 +136,8 @@ def _put(tables: Table, name: str, value: str) -> None:
         tables = tables.setdefault(block, {})
     if key in tables:
         raise ValueError(f"says {key} twice")
-    tables[key] = value
+    # A secret's text is expanded when it is used, as that of the password.
+    tables[key] = variables.escape(value) if key == "proxy" else value
 
 
 def _guess(name: str) -> str:

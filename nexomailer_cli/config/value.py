@@ -39,7 +39,8 @@ class Source(Struct, frozen=True):
 def read_value(key: Key, value: object, source: Source) -> Any:
     """Return `value` as `key` takes it; raise ValueError with what is wrong."""
     if key.kind is Secret:
-        return read_secret(value, base=source.base)
+        is_command = key.has("command")
+        return read_secret({"command": value} if is_command else value, base=source.base)
     # A number that comes out of a variable is text at first, like all of a URL.
     is_untyped = source.is_typeless or (isinstance(value, str) and "${" in value)
     plain = read_text(value, source) if isinstance(value, str) else value

@@ -80,6 +80,12 @@ def read_raw(
     )
 
 
+def author_of(content: bytes) -> str:
+    """Return the first address in the From of a finished message."""
+    head, _ = _split(content, 1)
+    return _author(tuple(_fields(head, 1))).spec
+
+
 def _with_crlf(content: bytes) -> tuple[bytes, int]:
     """Return the message with CRLF line ends, and the number of its first line in the file."""
     first_line = 1

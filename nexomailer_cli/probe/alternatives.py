@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
+from nexomailer_cli.config.presets import find_preset, preset_of_host
 from nexomailer_cli.config.settings import IMPLICIT_TLS_PORTS
 from nexomailer_cli.errors import MessageError, TransportError
 from nexomailer_cli.probe.connecting import race
@@ -50,8 +51,8 @@ _RESULTS: dict[str, Literal["open", "refused", "silent", "unreachable", "failed"
 def look_around(exam: Examination) -> None:
     """Look at the neighbouring ports, all at once, and note what is there."""
     known = {each.port for each in exam.alternatives} | {exam.terms.port}
-    ports = [port for port in NEIGHBOURS if port not in known]
-    if not exam.wishes.alternatives or not ports:
+    ports = [port for port in _neighbours(exam.terms.host) if port not in known]
+    if not exam.wishes.alternatives or not ports or not exam.terms.is_direct:
         return
     import threading  # nothing else in a healthy examination needs it
 
@@ -68,6 +69,12 @@ def look_around(exam: Examination) -> None:
         thread.join()
     for port in ports:
         _take(exam, found[port])
+
+
+def _neighbours(host: str) -> tuple[int, ...]:
+    """Return the ports where mail is taken, with those that only this service has."""
+    preset = find_preset(preset_of_host(host.rstrip(".")))
+    return tuple(dict.fromkeys((*NEIGHBOURS, *(preset.ports if preset else ()))))
 
 
 def try_starttls(exam: Examination) -> None:
@@ -92,6 +99,8 @@ def everything_is_silent(exam: Examination) -> bool:
 
 
 def _take(exam: Examination, alternative: Alternative) -> None:
+    if not exam.terms.is_direct:
+        return
     exam.alternatives.append(alternative)
     if exam.recommended is None and alternative.certificate:
         exam.recommended = Recommended(port=alternative.port, security=alternative.security)
@@ -100,6 +109,8 @@ def _take(exam: Examination, alternative: Alternative) -> None:
 def _examined(exam: Examination, port: int, security: Security) -> Alternative:
     seconds = min(exam.seconds, SECONDS)
     terms = structs.replace(exam.terms, port=port)
+    if not terms.is_direct:  # what is behind a proxy or a socket is met there, and only once
+        return Alternative(port=port, security=security, result="failed", speaks=None)
     addresses = exam.resolved.addresses
     if exam.race.winner:
         addresses = tuple(each for each in addresses if each.text == exam.race.winner)

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from nexomailer_cli.config.presets import find_preset, preset_of_host
 from nexomailer_cli.config.settings import Provider, SmtpConfig
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.errors import ConfigError, UsageError
 from nexomailer_cli.idn import to_ascii
 from nexomailer_cli.printable import printable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from dns.resolver import Resolver
 
     from nexomailer_cli.config.presets import Preset
-    from nexomailer_cli.config.settings import Auth, Config
+    from nexomailer_cli.config.settings import Config
     from nexomailer_cli.probe.typed import Typed
 
 _BY_PORT = "inferred:port"
@@ -225,7 +226,9 @@ def _kept(auth: Auth | None, written: str) -> str | None:
     """Return where the secret is kept; `written` is where the text of it would stand."""
     if auth is None:
         return None
-    secret = auth.access_token if auth.type == "oauth2" else auth.password
+    if auth.is_renewable:
+        return "oauth2"
+    secret = auth.given_token if auth.type == "oauth2" else auth.password
     if secret is None:
         return None
     if secret.kind == "env":

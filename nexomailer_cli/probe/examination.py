@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct, structs
 
@@ -79,7 +79,8 @@ class Examination:
         self.started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         self.transcript = Transcript()
         self.found: list[Found] = []
-        self.resolved = Resolved(())
+        self.resolved = Resolved(())  # the host, or the proxy before it
+        self.beyond = Resolved(())  # the host behind a proxy
         self.race = Race(())
         self.wire: Wire | None = None
         self.verify_error: ssl.SSLCertVerificationError | None = None
@@ -171,7 +172,13 @@ class Examination:
         return found
 
     def _placed(self, evidence: Evidence) -> Evidence:
-        return structs.replace(evidence, host=self.terms.host, port=self.terms.port)
+        return structs.replace(evidence, **self._place())
+
+    def _place(self) -> dict[str, Any]:
+        terms = self.terms
+        if terms.socket_path:
+            return {"host": terms.socket_path, "port": None}
+        return {"host": terms.host, "port": terms.port}
 
 
 def _evidence(error: TransportError) -> Evidence:

@@ -37,7 +37,7 @@ class Target(Struct, frozen=True, kw_only=True):
     security: Security
     source: Origins
     provider: str | None = None
-    via: Literal["direct", "mx"] = "direct"
+    via: Literal["direct", "mx", "proxy", "socket"] = "direct"
 
 
 class Tool(Struct, frozen=True, kw_only=True):

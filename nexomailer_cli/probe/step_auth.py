@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from nexomailer_cli.errors import ProtocolError, TransportError, refused
+from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.probe import alternatives
 from nexomailer_cli.probe.examination import is_public_name
@@ -33,9 +33,8 @@ def sign_in(exam: Examination) -> AuthStage:
         data=AuthData(mechanism=None, offered=offered, reply=None, explanation=None),
     )
     if exam.case.secret_error is not None:
-        error = TransportError(
-            str(exam.case.secret_error), phase=Phase.AUTH, reason="configuration"
-        )
+        secret_error = exam.case.secret_error
+        error = TransportError(str(secret_error), phase=Phase.AUTH, reason=secret_error.reason)
         return exam.failed(stage, error, is_final=False)
     credentials = exam.terms.credentials
     if credentials is None:
@@ -124,7 +123,8 @@ def _judged(exam: Examination, stage: AuthStage, data: AuthData, answer: _Answer
 def _refused(exam: Examination, stage: AuthStage, answer: _Answer) -> AuthStage:
     reply = answer.reply
     exam.was_refused = True
-    error = refused(Phase.AUTH, reply, answer.explanation)
+    assert exam.terms.credentials is not None
+    error = auth.refusal(reply, answer.explanation, exam.terms.credentials)
     notes = (*reply.lines, *([answer.explanation] if answer.explanation else []))
     stage = structs.replace(stage, summary=f"{stage.summary}: {reply.status}", notes=notes)
     return exam.failed(stage, error, is_final=reply.code == 421)
@@ -140,6 +140,8 @@ def _converse(exam: Examination, mechanism: str, credentials: Credentials) -> _A
     for _ in range(auth.MAX_CHALLENGES):
         reply = _exchange(exam, line, shown)
         if reply.code != 334:
+            if reply.severity is Severity.POSITIVE:
+                auth.conclude(mechanism, conversation)
             explanation = challenge.decode("utf-8", "backslashreplace") if credentials.token else ""
             return _Answer(reply, printable(auth.unspoken(explanation, credentials)))
         challenge = auth.decode("".join(reply.lines))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from nexomailer_cli.errors import TransportError
-from nexomailer_cli.probe import alternatives
+from nexomailer_cli.printable import printable
+from nexomailer_cli.probe import alternatives, roundabout
 from nexomailer_cli.probe.certificate_link import prepare
 from nexomailer_cli.probe.connecting import Race, race
 from nexomailer_cli.probe.examination import is_public_name
@@ -35,10 +36,15 @@ _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy"
 
 def target(exam: Examination) -> TargetStage:
     """Say what was understood, and what is remarkable about it."""
-    stage = TargetStage(status=Status.OK, summary=f"{exam.terms.host}, port {exam.terms.port}")
+    stage = TargetStage(status=Status.OK, summary=_whereabouts(exam))
     for reason in exam.case.reasons:
         stage = exam.remark(stage, Phase.CONNECT, reason)
     return stage
+
+
+def _whereabouts(exam: Examination) -> str:
+    terms = exam.terms
+    return printable(terms.socket_path) if terms.socket_path else f"{terms.host}, port {terms.port}"
 
 
 def environment(exam: Examination) -> EnvironmentStage:
@@ -80,6 +86,8 @@ def _is_spaced_app_password(password: str) -> bool:
 def dns(exam: Examination) -> DnsStage:
     """Find the addresses, by the same path as in sending."""
     terms = exam.terms
+    if not terms.is_direct:
+        return roundabout.dns(exam)
     stage = DnsStage(status=Status.OK)
     before = exam.transcript.ms
     try:
@@ -113,8 +121,9 @@ def _meant(host: str, error: TransportError) -> tuple[str, ...]:
     from nexomailer_cli.config.presets import known_hosts
     from nexomailer_cli.config.words import nearest
 
-    meant = nearest(host.rstrip(".").lower(), known_hosts())
-    return (f"did you mean {meant}?",) if meant else ()
+    name = host.rstrip(".").lower()
+    meant = nearest(name, known_hosts())
+    return (f"did you mean {meant}?",) if meant not in ("", name) else ()
 
 
 def _addresses(addresses: tuple[Address, ...]) -> str:
@@ -134,6 +143,8 @@ def _families(addresses: tuple[Address, ...]) -> tuple[Literal["ipv4", "ipv6"], 
 def tcp(exam: Examination) -> TcpStage:
     """Connect to whichever address answers first, and see how the others do."""
     terms = exam.terms
+    if not terms.is_direct:
+        return roundabout.connection(exam)
     exam.race = run = race(exam.resolved.addresses, exam.seconds, terms.source_address)
     data = TcpData(winner=run.winner, attempts=run.attempts, ipv6=_six(run))
     stage = TcpStage(status=Status.OK, data=data, summary=_summary(run), notes=_losers(run))

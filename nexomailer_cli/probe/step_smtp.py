@@ -121,9 +121,12 @@ def _introduce(exam: Examination, stage: SomeEhlo) -> SomeEhlo:
 
 
 def _ehlo_or_helo(exam: Examination) -> tuple[Reply, bool]:
-    reply = _said(exam, command.ehlo(_checked_name(exam)))
+    hello = command.lhlo if exam.terms.is_lmtp else command.ehlo
+    reply = _said(exam, hello(_checked_name(exam)))
     if reply.severity is Severity.POSITIVE:
         return reply, False
+    if exam.terms.is_lmtp:
+        raise refused(Phase.EHLO, reply)
     # RFC 5321 section 3.2: a server that does not know EHLO is greeted with HELO.
     if reply.code in (500, 502):
         second = _said(exam, command.ehlo(exam.ehlo_name).replace(b"EHLO", b"HELO", 1))

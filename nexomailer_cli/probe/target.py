@@ -16,10 +16,10 @@ from nexomailer_cli.config.secrets import Secret
 from nexomailer_cli.config.settings import (
     SUBMISSION_PORT,
     SUBMISSIONS_PORT,
-    Auth,
     Provider,
     SmtpConfig,
 )
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.probe import chosen, report
@@ -115,7 +115,7 @@ def _all(config: Config | None) -> tuple[Chosen, ...]:
 
 
 def _named(text: str, asked: Asked, resolver: Resolver | None) -> Chosen:
-    if "://" in text:
+    if "://" in text or text.startswith("unix:"):
         return chosen.of_url(text)
     # No preset has a dot or a colon in its name; the table takes time to read.
     preset = None if {".", ":"} & set(text) else find_preset(text.lower())
@@ -151,13 +151,13 @@ def _subject(each: Chosen, asked: Asked) -> Subject:
     _check_family(config)
     target = report.Target(
         input=_harmless(asked.target if asked.target is not None else each.provider.name),
-        host=printable(each.host),
-        ascii_host=printable(each.ascii_host),
+        host=printable(config.socket or each.host),
+        ascii_host=printable(config.socket or each.ascii_host),
         port=config.effective_port,
         security=_security(config),
         source=source,
         provider=each.name and printable(each.name),
-        via=each.via,
+        via=_way(config) or each.via,
     )
     provider = structs.replace(each.provider, config=config)
     return Subject(target=target, provider=provider, reasons=each.reasons)
@@ -222,6 +222,12 @@ def _security(config: SmtpConfig) -> report.Security:
     if config.implicit_tls:
         return "implicit"
     return "none" if config.starttls == "never" else "starttls"
+
+
+def _way(config: SmtpConfig) -> Literal["proxy", "socket", ""]:
+    if config.socket is not None:
+        return "socket"
+    return "proxy" if config.proxy is not None else ""
 
 
 def _harmless(text: str) -> str:

@@ -100,7 +100,7 @@ def read_host(host: str, text: str = "", start: int = 0) -> str:
 def check_url(url: str, schemes: Iterable[str]) -> None:
     """Raise UsageError for a slip in a URL that can be shown, since there is no password in it."""
     scheme, _, place = url.partition("://")
-    if "@" in url:
+    if "@" in url or scheme.startswith("unix:"):
         return
     if scheme.lower() not in schemes:
         hint = f"A URL begins with one of {', '.join(schemes)}; or write host:port."

@@ -21,6 +21,7 @@ from nexomailer_cli.printable import printable
 from nexomailer_cli.probe.tls_session import TlsSession
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import Reply, ReplyReader
+from nexomailer_cli.transport.own_name import own_literal
 from nexomailer_cli.transport.tls import tls_failure
 
 if TYPE_CHECKING:
@@ -33,14 +34,19 @@ MAX_SHOWN = 200  # octets of what was not asked for
 
 
 class Wire:
-    """A connected socket on which replies are waited for one by one. Closes with `close`."""
+    """A connected socket on which replies are waited for one by one. Closes with `close`.
 
-    def __init__(self, sock: socket.socket, transcript: Transcript) -> None:
+    With `leads_on` its other end is a proxy and not the server.
+    """
+
+    def __init__(
+        self, sock: socket.socket, transcript: Transcript, *, leads_on: bool = False
+    ) -> None:
         self.tls: TlsSession | None = None
         self.exchanges = 0  # how often the server was asked something
         self._sock = sock
         # Asked now: a socket that was reset has no other end any more.
-        self._is_loopback = _is_loopback(sock)
+        self._is_loopback = not leads_on and _is_loopback(sock)
         self._transcript = transcript
         self._reader = ReplyReader()
         self._replies: list[Reply] = []
@@ -67,8 +73,7 @@ class Wire:
     @property
     def own_literal(self) -> str:
         """The address literal of RFC 5321 section 4.1.3 for our end."""
-        address = self._sock.getsockname()[0].partition("%")[0]
-        return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+        return own_literal(self._sock)
 
     def ask(self, line: bytes, phase: Phase, seconds: float, *, shown: str = "") -> Reply:
         """Send a command and return its reply; `shown` stands in the transcript for it."""
@@ -246,6 +251,8 @@ class Wire:
 def _is_loopback(sock: socket.socket) -> bool:
     from ipaddress import ip_address
 
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return True  # a Unix socket
     try:
         address = sock.getpeername()[0]
     except OSError:

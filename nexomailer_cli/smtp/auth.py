@@ -7,22 +7,28 @@ again, and servers lock the account after a few. Sending and the probe share thi
 from __future__ import annotations
 
 import binascii
+import contextlib
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nexomailer_cli.errors import ProtocolError, TransportError
+from nexomailer_cli.errors import ProtocolError, TransportError, refused
 from nexomailer_cli.printable import printable
+from nexomailer_cli.smtp import scram
 from nexomailer_cli.smtp.outcome import Phase
+from nexomailer_cli.smtp.reply import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import TypeAlias
 
+    from nexomailer_cli.smtp.reply import Reply
+
     Conversation: TypeAlias = Generator[bytes | None, bytes, None]
 
 # What a server may ask in one exchange: LOGIN asks twice, nothing here asks more often.
 MAX_CHALLENGES = 4
+TOKEN_REFUSED = "token-refused"  # noqa: S105 - the reason of an error
 
 
 class Credentials(Struct, frozen=True):
@@ -65,9 +71,11 @@ def _wanted(credentials: Credentials, *, is_private: bool) -> tuple[str, ...]:
     if credentials.method:
         return (credentials.method.upper(),)
     if credentials.token:
-        return ("XOAUTH2",)
+        # The older one is what Google and Microsoft use themselves, and the latter knows no other.
+        return ("XOAUTH2", "OAUTHBEARER")
     # PLAIN needs one round trip where LOGIN needs three.
-    return ("PLAIN", "LOGIN", "CRAM-MD5") if is_private else ("CRAM-MD5", "PLAIN", "LOGIN")
+    shown, unshown = ("PLAIN", "LOGIN"), ("CRAM-MD5",)
+    return (scram.MECHANISM, *(shown + unshown if is_private else unshown + shown))
 
 
 def converse(mechanism: str, credentials: Credentials) -> Conversation:
@@ -100,18 +108,69 @@ def _cram_md5(credentials: Credentials) -> Conversation:
     yield f"{credentials.user} {digest}".encode()  # RFC 2195
 
 
+def _scram(credentials: Credentials) -> Conversation:
+    return scram.converse(credentials.user, credentials.password)
+
+
+def _external(credentials: Credentials) -> Conversation:
+    # Who we are says the certificate; a name is only needed to act for another (RFC 4422
+    # appendix A).
+    yield credentials.user.encode()
+
+
 def _xoauth2(credentials: Credentials) -> Conversation:
-    yield f"user={credentials.user}\1auth=Bearer {credentials.token}\1\1".encode()
+    yield _xoauth2_text(credentials, credentials.token).encode()
     # A challenge here is the refusal, as JSON; the server tells its code after an empty line.
     yield b""
+
+
+def _oauthbearer(credentials: Credentials) -> Conversation:
+    yield _oauthbearer_text(credentials, credentials.token).encode()
+    # The same, with a lone ^A for the empty line (RFC 7628 section 3.2.3).
+    yield b"\1"
+
+
+def _xoauth2_text(credentials: Credentials, token: str) -> str:
+    return f"user={credentials.user}\1auth=Bearer {token}\1\1"
+
+
+def _oauthbearer_text(credentials: Credentials, token: str) -> str:
+    name = credentials.user.replace("=", "=3D").replace(",", "=2C")  # RFC 5801 section 4
+    return f"n,a={name},\1auth=Bearer {token}\1\1"
 
 
 _CONVERSATIONS: dict[str, Callable[[Credentials], Conversation]] = {
     "PLAIN": _plain,
     "LOGIN": _login,
     "CRAM-MD5": _cram_md5,
+    scram.MECHANISM: _scram,
+    "EXTERNAL": _external,
     "XOAUTH2": _xoauth2,
+    "OAUTHBEARER": _oauthbearer,
 }
+
+
+def conclude(mechanism: str, conversation: Conversation) -> None:
+    """Take the server's word that we are signed in.
+
+    Raises ProtocolError where `mechanism` has the server prove itself first, and it has not.
+    """
+    if mechanism == scram.MECHANISM:
+        with contextlib.suppress(StopIteration):
+            conversation.send(b"")
+
+
+def refusal(reply: Reply, challenge: str, credentials: Credentials) -> TransportError:
+    """Return the error for a sign-in that a server refused; `challenge` is its last one.
+
+    With a token the challenge is the refusal's reason, as JSON, and what is refused for good is
+    the token: a password that nobody has must not be called wrong.
+    """
+    if not credentials.token:
+        return refused(Phase.AUTH, reply)
+    error = refused(Phase.AUTH, reply, printable(unspoken(challenge, credentials)))
+    error.reason = TOKEN_REFUSED if reply.severity is Severity.PERMANENT else ""
+    return error
 
 
 def unspoken(text: str, credentials: Credentials) -> str:
@@ -125,8 +184,8 @@ def unspoken(text: str, credentials: Credentials) -> str:
 
 def _sent(credentials: Credentials, secret: str) -> list[str]:
     plain = f"\0{credentials.user}\0{secret}"
-    bearer = f"user={credentials.user}\1auth=Bearer {secret}\1\1"
-    return [encode(form.encode()).decode() for form in (plain, bearer, secret)]
+    bearers = (_xoauth2_text(credentials, secret), _oauthbearer_text(credentials, secret))
+    return [encode(form.encode()).decode() for form in (plain, *bearers, secret)]
 
 
 def encode(response: bytes) -> bytes:

@@ -36,6 +36,8 @@ _MAILBOX = (
     rf'(?:[^{_SPECIAL}]+|"(?:[^\x00-\x1f\x7f-\x9f\ud800-\udfff"\\\u2028\u2029]|\\[\x20-\x7e])*")'
     rf"@(?:[^{_SPECIAL}]+|\[[0-9A-Za-z.:]+\])"
 )
+# What the pattern above comes to for nearly all: this one takes a hundredth of its compiler's time.
+_USUAL = re.compile(r"[!#-'*+\--9=?A-Z^-~]+@[!#-'*+\--9=?A-Z^-~]+")
 _ESMTP_VALUE = re.compile(r"[A-Z0-9][A-Z0-9-]*(?:=[\x21-\x3c\x3e-\x7e]+)?")
 _EHLO_NAME = re.compile(r"[0-9A-Za-z._-]+|\[[0-9A-Za-z.:]+\]")
 # RFC 4954 section 4.2 has lines of up to 12,288 octets in a sign-in; tokens may be longer.
@@ -52,6 +54,11 @@ def ehlo(name: str) -> bytes:
             hint="Set providers.config.name to this machine's name, such as mail.example.com.",
         )
     return _line("EHLO", name)
+
+
+def lhlo(name: str) -> bytes:
+    """Return LHLO (RFC 2033 section 4.1), likewise."""
+    return ehlo(name).replace(b"EHLO", b"LHLO", 1)
 
 
 def mail(sender: str, parameters: Iterable[str] = ()) -> bytes:
@@ -95,12 +102,11 @@ def response(encoded: bytes) -> bytes:
 
 def mailbox(address: str) -> str:
     """Return `address` if it is one mailbox and nothing more; raise AddressError otherwise."""
-    if not _mailbox_pattern().fullmatch(address):
+    if not (_USUAL.fullmatch(address) or _mailbox_pattern().fullmatch(address)):
         raise AddressError(f"“{printable(address)}” cannot be an envelope address")
     return address
 
 
-# Compiled by the first envelope: an examination has none.
 @cache
 def _mailbox_pattern() -> re.Pattern[str]:
     return re.compile(_MAILBOX)

@@ -192,6 +192,12 @@ _PASSING = frozenset(
         "EPIPE",
         "ETIMEDOUT",
         "EAI_AGAIN",
+        "proxy-unreachable",
+        "proxy-no-way",
+        "proxy-lost",
+        "socket-missing",
+        "socket-refused",
+        "oauth-unavailable",
     }
 )
 # A new connection may do at once what the lost one could not; after a time-out it is the

@@ -18,6 +18,10 @@ can write down his intent first. Only when it goes may the next envelope go with
 announce PIPELINING some lose what follows an end of content, and some deliver and then
 die. RSET stands in between because one of them needs it.
 
+LMTP (RFC 2033) differs in one thing: after the content there is a reply for each recipient
+that was accepted before it. Nothing is joined there: such a server is near, so that a round
+trip costs next to nothing.
+
 Does no I/O: the connection moves the bytes and watches the clock.
 """
 
@@ -48,10 +52,11 @@ class Pipeline:
 
     _current: Transaction  # from the first `submit` on
 
-    def __init__(self, extensions: Extensions) -> None:
+    def __init__(self, extensions: Extensions, *, is_lmtp: bool = False) -> None:
         self.is_reusable = True  # whether another mail may be submitted
         self.may_join = True  # until a RSET is refused
         self._extensions = extensions
+        self._is_lmtp = is_lmtp
         self._reader = ReplyReader()
         self._unsent: deque[Write] = deque()
         self._expected: deque[Phase] = deque()
@@ -74,7 +79,7 @@ class Pipeline:
     def is_joinable(self) -> bool:
         """Whether an end of content is about to go out, behind which more may stand."""
         offered = self._extensions
-        if not self._unsent or self._joined is not None or offered.chunking:
+        if not self._unsent or self._joined is not None or offered.chunking or self._is_lmtp:
             return False
         return self._unsent[0].ends and offered.pipelining
 
@@ -85,7 +90,7 @@ class Pipeline:
         write down first what they are about to do. Raises MessageError, with nothing written,
         when the envelope holds what must not reach a command line.
         """
-        transaction = Transaction(mail, self._extensions)
+        transaction = Transaction(mail, self._extensions, is_lmtp=self._is_lmtp)
         commands = transaction.envelope_commands()
         if self._needs_reset:
             commands.insert(0, _RESET)
@@ -160,7 +165,9 @@ class Pipeline:
             self._take_unasked(reply)
             return None
         phase = self._expected.popleft()
-        if reply.code == 421:
+        if phase is Phase.END and self._is_lmtp and not self._current.is_refused:
+            self._hear_delivery(reply)
+        elif reply.code == 421:
             self._end_session(phase, reply)
         elif phase is Phase.END:
             self._finish(reply)
@@ -197,6 +204,20 @@ class Pipeline:
         if self._joined is not None:
             self._joined.abandon(Phase.MAIL, reply)
 
+    def _hear_delivery(self, reply: Reply) -> None:
+        """Take what became of the content for one of its recipients (RFC 2033 section 4.2)."""
+        transaction = self._current
+        transaction.receive(Phase.END, reply)
+        if reply.code == 421:
+            # The last word of this session, and about one recipient only: of the others nobody
+            # knows, unless more is said before the server hangs up.
+            self.is_reusable = False
+        if not transaction.is_heard_out:
+            self._expected.appendleft(Phase.END)
+            return
+        self._needs_reset = not transaction.is_delivered
+        transaction.is_done = True
+
     def _finish(self, reply: Reply) -> None:
         """End a transaction: the answer to its content is the last one. The joined one begins."""
         transaction = self._current
@@ -213,6 +234,10 @@ class Pipeline:
         transaction = self._current
         if step is Step.CONTENT and transaction.refused_sender:
             # A dot would end, and perhaps deliver, an empty message from nobody.
+            self._stop()
+        elif step is Step.CONTENT and self._is_lmtp and not transaction.has_recipient:
+            # RFC 2033 section 4.2 has this refused. A dot would get no reply at all: there is
+            # one for each recipient, and there is none.
             self._stop()
         elif step is Step.CONTENT:
             self._unsent.extend(self._content_or_dot())

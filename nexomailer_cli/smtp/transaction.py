@@ -16,6 +16,8 @@ from nexomailer_cli.smtp.outcome import Disposition, Phase, Verdict
 from nexomailer_cli.smtp.reply import Reply, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.smtp.extensions import Extensions
 
@@ -87,18 +89,24 @@ def needs_smtputf8(mail: Mail) -> bool:
 
 
 class Transaction:
-    """The conversation about one mail, from MAIL to the reply after its content."""
+    """The conversation about one mail, from MAIL to the reply after its content.
 
-    def __init__(self, mail: Mail, extensions: Extensions) -> None:
+    With `is_lmtp` there are several after the content, one for each recipient that was accepted
+    before it, in their order (RFC 2033 section 4.2).
+    """
+
+    def __init__(self, mail: Mail, extensions: Extensions, *, is_lmtp: bool = False) -> None:
         self.mail = mail
         self.is_past_return = False  # whether the end of the content went out
         self.is_done = False
         self._extensions = extensions
+        self._is_lmtp = is_lmtp
         # Here, so that content which must not go out is refused before a word is said.
         self._content = command.canonical(mail.content)
         self._recipients: list[Reply | None] = [None] * len(mail.envelope.recipients)
         self._answered = 0
         self._accepted = 0
+        self._delivered: list[Reply] = []  # after the content, recipient by recipient
         # The reply that settles the matter for every recipient not refused before.
         self._final: tuple[Phase, Reply] | None = None
 
@@ -118,6 +126,16 @@ class Transaction:
         if self._final is not None:
             return self._final[1].severity is not Severity.POSITIVE
         return self._answered == len(self._recipients) and not self.has_recipient
+
+    @property
+    def is_heard_out(self) -> bool:
+        """Whether there is a reply after the content for each recipient (LMTP)."""
+        return len(self._delivered) == self._accepted
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether every one of these replies is good."""
+        return all(map(_is_positive, self._delivered))
 
     @property
     def refused_sender(self) -> bool:
@@ -183,7 +201,9 @@ class Transaction:
             self._recipients[self._answered] = reply
             self._answered += 1
             self._accepted += severity is Severity.POSITIVE
-        if step in (Step.REFUSED, Step.ACCEPTED) and self._final is None:
+        if phase is Phase.END and self._is_lmtp:
+            self._delivered.append(reply)
+        elif step in (Step.REFUSED, Step.ACCEPTED) and self._final is None:
             self._final = phase, reply
         return step
 
@@ -196,7 +216,19 @@ class Transaction:
     def dispositions(self) -> tuple[Disposition, ...]:
         """Return what is known about each recipient, in the order of the envelope."""
         recipients = self.mail.envelope.recipients
-        return tuple(map(self._disposition, recipients, self._recipients))
+        if not self._delivered:
+            return tuple(map(self._disposition, recipients, self._recipients))
+        told = iter(self._delivered)
+        return tuple(
+            self._delivery(recipient, reply, told)
+            for recipient, reply in zip(recipients, self._recipients, strict=True)
+        )
+
+    def _delivery(self, recipient: str, reply: Reply | None, told: Iterator[Reply]) -> Disposition:
+        """Return what is known of a recipient, who has a reply of its own after the content."""
+        if reply is not None and _is_positive(reply) and (own := next(told, None)) is not None:
+            return _answered(recipient, Phase.END, own)
+        return self._disposition(recipient, reply)
 
     def _disposition(self, recipient: str, reply: Reply | None) -> Disposition:
         final = self._final
@@ -207,6 +239,10 @@ class Transaction:
         if final is not None:
             return _answered(recipient, *final)
         return Disposition(recipient, Verdict.UNKNOWN, Phase.END)
+
+
+def _is_positive(reply: Reply) -> bool:
+    return reply.severity is Severity.POSITIVE
 
 
 def _answered(recipient: str, phase: Phase, reply: Reply) -> Disposition:

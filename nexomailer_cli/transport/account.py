@@ -32,8 +32,10 @@ class Account(Struct, frozen=True, kw_only=True):
     """A provider as a transport sees it.
 
     `terms` resolves secrets and reads certificate files, so it is called when a session is
-    to be opened and not before; it may raise ConfigError. `rules` is likewise only asked
-    when there is a refusal to judge.
+    to be opened and not before; it may raise ConfigError. `other_terms` returns them with
+    another access token than one that was refused, where there may be one. `rules` is likewise
+    only asked when there is a refusal to judge. `rewrite` makes of a mail what this provider
+    wants otherwise, if anything; it may raise MessageError.
     """
 
     name: str
@@ -43,15 +45,17 @@ class Account(Struct, frozen=True, kw_only=True):
     limits: Limits
     rules: Callable[[], Iterable[Rule]] = tuple
     is_renewed: bool = False
+    rewrite: Callable[[Mail], Mail] | None = None
+    other_terms: Callable[[str], Terms] | None = None
 
-    def usable_terms(self) -> Terms:
+    def usable_terms(self, rejected: str = "") -> Terms:
         """Return the terms; raise TransportError where a secret or a file cannot be had."""
         try:
-            return self.terms()
+            return self.other_terms(rejected) if rejected and self.other_terms else self.terms()
         except ConfigError as error:
             # One provider whose password cannot be had must not keep mail from the next.
             raise TransportError(
-                printable(str(error)), phase=Phase.CONNECT, reason="configuration"
+                printable(str(error)), phase=error.phase, reason=error.reason
             ) from error
 
     def failure_of(self, error: TransportError) -> Failure:

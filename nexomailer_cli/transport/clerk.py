@@ -40,7 +40,7 @@ class Clerk:
 
     def conclude(self, job: Job, dispositions: tuple[Disposition, ...]) -> None:
         """Take the end of a transaction."""
-        if job.part is job.mail and summary(dispositions) is Status.ACCEPTED:
+        if job.is_whole and summary(dispositions) is Status.ACCEPTED:
             self._home.joining.encourage()
             self._settle(job, dispositions)
             return

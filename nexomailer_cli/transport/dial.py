@@ -41,6 +41,15 @@ async def dial(
         raise unconnected(host, port, error, source) from error
 
 
+async def resolved(host: str, port: int, family: socket.AddressFamily) -> tuple[str, ...]:
+    """Return the addresses of a host; raise TransportError with the resolver's reason."""
+    try:
+        addresses = await _resolve(host, port, family)
+    except (socket.gaierror, UnicodeError) as error:
+        raise unresolved(host, error) from error
+    return tuple(dict.fromkeys(each[4][0] for each in addresses))
+
+
 async def _resolve(host: str, port: int, family: socket.AddressFamily) -> Sequence[Any]:
     # An address needs no resolver, nor the thread that it runs in.
     for known in (socket.AF_INET, socket.AF_INET6):
@@ -90,7 +99,9 @@ async def _ask_resolver(host: str, port: int, family: socket.AddressFamily) -> S
 
 
 async def _connect(addresses: Sequence[Any], local: Sequence[Any] | None) -> socket.socket:
-    # Imported here: the package takes time, and most hosts of a pipeline are known.
+    if len(addresses) == 1 and local is None:
+        return await _connect_to(addresses[0])
+    # Imported here: the package takes time, and many hosts have one address.
     from aiohappyeyeballs import start_connection
 
     return await start_connection(
@@ -99,3 +110,15 @@ async def _connect(addresses: Sequence[Any], local: Sequence[Any] | None) -> soc
         happy_eyeballs_delay=STAGGER_SECONDS if len(addresses) > 1 else None,
         interleave=1,
     )
+
+
+async def _connect_to(address: Any) -> socket.socket:
+    family, kind, protocol, _, where = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -29,7 +29,7 @@ class Dialogue(asyncio.Protocol):
         self.extensions = session.extensions
         self.tls_version = session.tls_version
         self._observer = observer
-        self._pipeline = Pipeline(session.extensions)
+        self._pipeline = Pipeline(session.extensions, is_lmtp=session.is_lmtp)
         self._loop = asyncio.get_running_loop()
         self._fault: TransportError | None = None
         self._is_paused = False
@@ -121,6 +121,9 @@ class Dialogue(asyncio.Protocol):
     def _say(self, write: Write) -> None:
         if self._observer is not unobserved:
             self._tell(write)
+        self._write(write)
+
+    def _write(self, write: Write) -> None:
         self._wire.write(write.data)
 
     def _tell(self, write: Write) -> None:

@@ -19,19 +19,19 @@ from msgspec import structs
 
 from nexomailer_cli.errors import ProtocolError, TransportError, refused
 from nexomailer_cli.printable import printable
-from nexomailer_cli.smtp import auth, command
+from nexomailer_cli.smtp import auth, command, scram
 from nexomailer_cli.smtp.extensions import Extensions, parse_extensions
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import Reply, Severity
 from nexomailer_cli.transport.base import Observer, Said, said_reply, unobserved
 from nexomailer_cli.transport.breakage import broken
-from nexomailer_cli.transport.dial import dial
 from nexomailer_cli.transport.limits import Limits
+from nexomailer_cli.transport.own_name import own_literal
+from nexomailer_cli.transport.route import reach
 from nexomailer_cli.transport.terms import Session, Terms
 from nexomailer_cli.transport.witness import Witness, surplus
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncIterator, Awaitable
 
     from nexomailer_cli.smtp.auth import Conversation, Credentials
@@ -90,15 +90,13 @@ class Handshake:
         if terms.credentials is not None:
             await self._sign_in(extensions, terms.credentials)
         self._reading.verify_silence(self.phase)
-        return Session(self._wire, extensions, self.tls_version)
+        return Session(self._wire, extensions, self.tls_version, terms.is_lmtp)
 
     async def _connect(self) -> None:
         terms = self._terms
         async with self._bounded(self._limits.connect):
-            sock = await dial(
-                terms.host, terms.port, family=terms.family, source=terms.source_address
-            )
-            self._ehlo_name = self._ehlo_name or _literal(sock)
+            sock = await reach(terms)
+            self._ehlo_name = self._ehlo_name or own_literal(sock)
             self.phase = Phase.TLS if terms.implicit_tls else Phase.GREETING
             self._opened = _Client(
                 hostname=terms.name_in_certificate,
@@ -142,6 +140,8 @@ class Handshake:
 
     async def _ehlo(self) -> Extensions:
         self.phase = Phase.EHLO
+        if self._terms.is_lmtp:
+            return await self._lhlo()
         name = command.ehlo(self._ehlo_name).decode().strip()
         reply = await self._exchange(self._client.ehlo(), name)
         if reply.severity is Severity.POSITIVE:
@@ -153,6 +153,18 @@ class Handshake:
             if reply.severity is Severity.POSITIVE:
                 return Extensions()
         raise refused(self.phase, reply)
+
+    async def _lhlo(self) -> Extensions:
+        """Introduce ourselves as RFC 2033 section 4.1 has it, where HELO is not known."""
+        line = command.lhlo(self._ehlo_name)
+        request = self._client.execute_command(*line.split())
+        reply = await self._exchange(request, line.decode().strip())
+        if reply.severity is not Severity.POSITIVE:
+            raise refused(self.phase, reply)
+        # Otherwise aiosmtplib would say EHLO before it starts TLS.
+        said = "\n".join(reply.lines)
+        self._client.last_ehlo_response = aiosmtplib.SMTPResponse(reply.code, said)
+        return parse_extensions(reply)
 
     def _wants_starttls(self, extensions: Extensions) -> bool:
         if self._terms.tls is None:
@@ -193,6 +205,8 @@ class Handshake:
             reply = await self._exchange(self._client.execute_command(*words), shown)
             reply, challenge = await self._answer_challenges(conversation, reply)
         except ProtocolError as error:
+            if error.reason == scram.UNPROVEN:
+                raise
             # It quotes what the server said, which may be what we said: servers have echoed
             # passwords. The quotation is cut off, and half a token is still one to hide.
             raise ProtocolError(
@@ -201,8 +215,8 @@ class Handshake:
                 reason=error.reason,
             ) from None
         if reply.severity is not Severity.POSITIVE:
-            # The challenge of XOAUTH2 is the refusal's reason, as JSON.
-            raise refused(self.phase, reply, challenge if credentials.token else "")
+            raise auth.refusal(reply, challenge, credentials)
+        auth.conclude(mechanism, conversation)
 
     async def _answer_challenges(
         self, conversation: Conversation, reply: Reply
@@ -211,7 +225,7 @@ class Handshake:
         challenge = b""
         for _ in range(auth.MAX_CHALLENGES):
             if reply.code != 334:
-                return reply, printable(challenge.decode("utf-8", "backslashreplace"))
+                return reply, challenge.decode("utf-8", "backslashreplace")
             challenge = auth.decode("".join(reply.lines))
             try:
                 response = auth.encode(conversation.send(challenge) or b"")
@@ -223,10 +237,7 @@ class Handshake:
         )
 
     def _is_loopback(self) -> bool:
-        from ipaddress import ip_address
-
-        peer = self._wire.get_extra_info("peername")
-        return isinstance(peer, tuple) and ip_address(peer[0].partition("%")[0]).is_loopback
+        return self._terms.is_loopback(self._wire.get_extra_info("peername"))
 
     async def _exchange(self, request: Awaitable[object], shown: str) -> Reply:
         """Send one command and return its reply, whatever it says."""
@@ -274,9 +285,3 @@ class Handshake:
 
     def _said(self, speaker: str, text: str) -> None:
         self._observer(Said(speaker, text))
-
-
-def _literal(sock: socket.socket) -> str:
-    """Return the address literal of RFC 5321 section 4.1.3 for our end of `sock`."""
-    address = sock.getsockname()[0].partition("%")[0]
-    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

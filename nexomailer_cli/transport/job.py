@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from nexomailer_cli.errors import MessageError
 from nexomailer_cli.smtp.failure import Failure, Scope
 from nexomailer_cli.smtp.outcome import Disposition, Phase, Verdict
-from nexomailer_cli.transport.account import explained, unsent
+from nexomailer_cli.smtp.transaction import obstacle
+from nexomailer_cli.transport.account import explained, unfit, unsent
 
 if TYPE_CHECKING:
     from nexomailer_cli.errors import TransportError
     from nexomailer_cli.smtp.envelope import Mail
+    from nexomailer_cli.smtp.extensions import Extensions
     from nexomailer_cli.smtp.transaction import Transaction
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.limits import Limits
@@ -24,6 +27,7 @@ _NOT_OF_THE_MAIL = {Scope.SESSION, Scope.PROVIDER, Scope.RATE, Scope.QUOTA}
 class Job(Struct):
     """A mail, the part of its recipients that is dealt with now, and what is known of the others.
 
+    `part` is the mail as the provider wants it, once that `is_rewritten`.
     `began` is on the loop's clock. `is_asked` is whether the desk has been told that its end is
     about to go, `is_intended` whether the desk has that on record. `is_first` marks the
     first mail after a silence, in which the server may have hung up.
@@ -36,6 +40,7 @@ class Job(Struct):
     is_asked: bool = False
     is_intended: bool = False
     is_first: bool = False
+    is_rewritten: bool = False
     told: dict[str, Disposition] = {}
 
     @property
@@ -61,7 +66,29 @@ class Job(Struct):
     def next_part(self, recipients: tuple[str, ...]) -> None:
         """Go on with those who are still to be asked about."""
         self.part = self.mail.only(recipients)
+        self.is_rewritten = False
         self.transaction = None
+
+    def fit(self, account: Account, extensions: Extensions) -> tuple[Disposition, ...]:
+        """Cut off the part that a server takes at once, and make of it what the provider wants.
+
+        Returns what it means for the recipients if it cannot be sent there, nothing if it can.
+        """
+        if extensions.max_recipients is not None:
+            self.part = self.part.only(self.part.envelope.recipients[: extensions.max_recipients])
+        if account.rewrite is not None and not self.is_rewritten:
+            try:
+                self.part = account.rewrite(self.part)
+            except MessageError:
+                return unsendable(self.part)
+            self.is_rewritten = True
+        reason = obstacle(self.part, extensions)
+        return unfit(self.part, reason) if reason else ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this part is for all recipients of the mail."""
+        return self.part.envelope.recipients is self.mail.envelope.recipients
 
     def patience(self, awaiting: Phase, limits: Limits) -> float:
         """Return how long the next reply may take, in seconds."""

@@ -16,9 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import MessageError, TransportError
-from nexomailer_cli.smtp.transaction import obstacle
 from nexomailer_cli.smtp.write import MAX_EAGER_BYTES, PIECE_BYTES
-from nexomailer_cli.transport.account import unfit
 from nexomailer_cli.transport.base import Observer, Withheld, unobserved
 from nexomailer_cli.transport.clerk import Clerk
 from nexomailer_cli.transport.dialogue import Dialogue
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
 
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.smtp.transaction import Transaction
+    from nexomailer_cli.smtp.write import Write
     from nexomailer_cli.transport.home import Home
     from nexomailer_cli.transport.terms import Session
 
@@ -51,6 +50,7 @@ class Lane(Dialogue):
         )
         self._jobs: deque[Job] = deque()  # the one that is answered now, and the one joined to it
         self._is_quick = session.extensions.pipelining and session.extensions.chunking
+        self._unwritten: list[bytes | memoryview] = []
         self._is_trying = False  # whether the server takes what is joined
         self._is_leaving = False  # a piece of content is on its way
         self._is_over = False
@@ -103,15 +103,13 @@ class Lane(Dialogue):
 
     def _fits(self, job: Job) -> bool:
         """Cut off the part that this server takes at once; conclude what it cannot take at all."""
-        extensions = self.extensions
-        if extensions.max_recipients is not None:
-            job.part = job.part.only(job.part.envelope.recipients[: extensions.max_recipients])
+        account, extensions = self._home.account, self.extensions
         if job.mail.envelope.notify and not extensions.dsn:
-            self._observer(Withheld(self._home.account.name, "delivery reports (DSN)"))
-        reason = obstacle(job.part, extensions)
-        if reason:
-            self._clerk.conclude(job, unfit(job.part, reason))
-        return not reason
+            self._observer(Withheld(account.name, "delivery reports (DSN)"))
+        refused = job.fit(account, extensions)
+        if refused:
+            self._clerk.conclude(job, refused)
+        return not refused
 
     def _enter(self, job: Job, submit: Callable[[Mail], Transaction]) -> bool:
         """Begin the conversation about a mail; conclude one that must not be talked about."""
@@ -178,6 +176,22 @@ class Lane(Dialogue):
 
     # --- bytes ---------------------------------------------------------------------------------
 
+    def _write(self, write: Write) -> None:
+        """Let bytes go at the end of this turn, beside the other lanes': waking a peer is dear.
+
+        A piece of a large content goes at once: its clock begins then.
+        """
+        if not self._unwritten:
+            self._loop.call_soon(self._write_out)
+        self._unwritten.append(write.data)
+        if not (write.ends or write.expects):
+            self._write_out()
+
+    def _write_out(self) -> None:
+        data, self._unwritten = self._unwritten, []
+        if data and not self._wire.is_closing():
+            self._wire.writelines(data)
+
     def _flush(self) -> None:
         """Write all that may be written now; ask the desk where only the end is left."""
         while not self._is_leaving and not self._is_over:
@@ -194,8 +208,7 @@ class Lane(Dialogue):
     def _await_leaving(self) -> None:
         """Go on two turns after a piece of content has left us.
 
-        A write that failed is told only then: the end of content whose middle was lost must
-        not count as sent.
+        A write that failed is told only then: its end must not count as sent.
         """
         if not self._is_paused:
             self._loop.call_soon(self._loop.call_soon, self._left_us)

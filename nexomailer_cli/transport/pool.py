@@ -17,15 +17,15 @@ from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.transport.account import Account, locks_out
 from nexomailer_cli.transport.base import Observer, unobserved
 from nexomailer_cli.transport.desk import Desk, PoolLimits, PoolState
-from nexomailer_cli.transport.handshake import Handshake
 from nexomailer_cli.transport.joining import Joining
 from nexomailer_cli.transport.lane import Lane
+from nexomailer_cli.transport.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from nexomailer_cli.smtp.envelope import Mail
-    from nexomailer_cli.transport.terms import Session, Terms
+    from nexomailer_cli.transport.terms import Session
 
 # How long a server that refused one more connection is left in peace with those it has.
 CONTENT_SECONDS = 60.0
@@ -212,11 +212,11 @@ class Pool:
         tls_version = ""
         began = self._now()
         try:
-            handshake = Handshake(await self._terms(), self.account.limits, self._observer)
+            opening = Opening(self.account, self._observer)
             try:
-                session = await handshake.open()
+                session = await opening.open(in_thread=self._must_not_wait())
             finally:
-                tls_version = handshake.tls_version
+                tls_version = opening.tls_version
         except TransportError as error:
             self._forget_opening()
             self._refused(error, tls_version, self._now() - began)
@@ -229,12 +229,10 @@ class Pool:
         assert task is not None
         self._openings.discard(task)
 
-    async def _terms(self) -> Terms:
-        """Return the terms; only the first time may they keep the loop, to ask a person."""
+    def _must_not_wait(self) -> bool:
+        """Whether terms are looked up in a thread: always but the first time, to ask a person."""
         is_first, self._is_asked_for_terms = not self._is_asked_for_terms, True
-        if is_first or not self.account.is_renewed:
-            return self.account.usable_terms()
-        return await asyncio.to_thread(self.account.usable_terms)
+        return self.account.is_renewed and not is_first
 
     def _welcome(self, session: Session) -> None:
         lane = Lane(session, self, self._observer)

@@ -16,7 +16,7 @@ from nexomailer_cli.transport.account import Account, locks_out, shuts_out, unfi
 from nexomailer_cli.transport.base import Attempted, Observer, Withheld, unobserved
 from nexomailer_cli.transport.batch import again, complete
 from nexomailer_cli.transport.connection import Connection
-from nexomailer_cli.transport.handshake import Handshake
+from nexomailer_cli.transport.opening import Opening
 
 if TYPE_CHECKING:
     from nexomailer_cli.smtp.envelope import Mail
@@ -85,6 +85,8 @@ class ProviderTransport:
         connection = await self._connected()
         most = connection.extensions.max_recipients
         batch = mail.only(mail.envelope.recipients[:most])
+        if self._account.rewrite is not None:
+            batch = self._account.rewrite(batch)
         if reason := obstacle(batch, connection.extensions):
             return unfit(batch, reason)
         if mail.envelope.notify and not connection.extensions.dsn:
@@ -103,14 +105,14 @@ class ProviderTransport:
         if self._connection is not None and self._connection.is_reusable:
             return self._connection
         await self.aclose()
-        handshake = Handshake(self._account.usable_terms(), self._account.limits, self._observer)
+        opening = Opening(self._account, self._observer)
         try:
-            session = await handshake.open()
+            session = await opening.open()
         except TransportError as error:
             if locks_out(error, self._account.failure_of(error)):
                 self._off = error  # for the rest of the run
             raise
         finally:
-            self._tls_version = handshake.tls_version
+            self._tls_version = opening.tls_version
         self._connection = Connection(session, self.name, self._account.limits, self._observer)
         return self._connection

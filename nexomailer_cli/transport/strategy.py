@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +12,48 @@ if TYPE_CHECKING:
     from random import Random
 
     from nexomailer_cli.config.settings import Provider
+
+
+def rank(provider: Provider, author: str | None) -> tuple[bool, int] | None:
+    """Return where a provider stands for mail from `author`: the lower, the sooner it is tried.
+
+    One whose `from_addresses` have the author comes before those that have none and so take
+    anybody's mail; one that is for others is `None`. Without an author nobody asks.
+    """
+    if author is None or not provider.from_addresses:
+        return author is not None, provider.priority
+    if any(_pattern(each).fullmatch(author) for each in provider.from_addresses):
+        return False, provider.priority
+    return None
+
+
+@lru_cache(maxsize=256)
+def _pattern(text: str) -> re.Pattern[str]:
+    """Return a pattern with stars for anything. Case counts nowhere, not even before the @.
+
+    To whom a mail is sent is not at stake here, and people write From as they like.
+    """
+    local, at, domain = text.rpartition("@")
+    if not domain.isascii():
+        from nexomailer_cli.idn import to_ascii
+
+        labels = (each if "*" in each else to_ascii(each) for each in domain.split("."))
+        domain = ".".join(labels)
+    parts = map(re.escape, f"{local}{at}{domain}".split("*"))
+    return re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL)
+
+
+def serving(
+    providers: Iterable[Provider], author: str | None
+) -> tuple[tuple[Provider, ...], tuple[Provider, ...]]:
+    """Return the providers that are for `author` in particular, and those that are for anybody."""
+    named: list[Provider] = []
+    others: list[Provider] = []
+    for provider in providers:
+        standing = rank(provider, author)
+        if standing is not None:
+            (others if standing[0] else named).append(provider)
+    return tuple(named), tuple(others)
 
 
 def by_priority(providers: Iterable[Provider]) -> tuple[Provider, ...]:

@@ -17,19 +17,26 @@ from nexomailer_cli.smtp.outcome import Phase
 if TYPE_CHECKING:
     import asyncio
 
+    from nexomailer_cli.config.proxy import Proxy
+
 
 class Terms(Struct, frozen=True, kw_only=True):
     """What we demand of a session, and what we bring to it.
 
     `tls` is the context, `None` only where TLS is ruled out (`starttls = "never"`).
     `ehlo_name` may be empty: then the socket's own address is used as a literal.
-    `ip_version` is 4, 6 or `None` for either; `source_address` is where we connect from.
+    `ip_version` is 4, 6 or `None` for either; `source_address` is where we connect from: to the
+    proxy, if there is one. `socket_path` is that of a Unix socket, which is used instead of all of
+    these. With `is_lmtp` the server is greeted, and answers, as RFC 2033 has it.
     """
 
     host: str
     port: int
     ip_version: int | None = None
     source_address: str | None = None
+    proxy: Proxy | None = None
+    socket_path: str = ""
+    is_lmtp: bool = False
     implicit_tls: bool = False
     requires_tls: bool = True
     tls: ssl.SSLContext | None = None
@@ -50,6 +57,21 @@ class Terms(Struct, frozen=True, kw_only=True):
     def is_verified(self) -> bool:
         """Whether TLS proves who the server is."""
         return self.tls is not None and self.tls.verify_mode is ssl.CERT_REQUIRED
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether we connect to the host ourselves, over a network."""
+        return self.proxy is None and not self.socket_path
+
+    def is_loopback(self, peer: object) -> bool:
+        """Whether nothing leaves this machine on the way to `peer`, a socket's other end."""
+        from ipaddress import ip_address
+
+        if self.socket_path:
+            return True
+        if self.proxy is not None:
+            return False  # a proxy on this machine leads away from it
+        return isinstance(peer, tuple) and ip_address(peer[0].partition("%")[0]).is_loopback
 
     @property
     def name_in_certificate(self) -> str:
@@ -86,3 +108,4 @@ class Session(Struct, frozen=True):
     wire: asyncio.Transport
     extensions: Extensions
     tls_version: str
+    is_lmtp: bool = False

@@ -137,7 +137,7 @@ class StubPool:
     def _settle(self, mail: Mail, answer: Reply | str) -> None:
         assert self.desk is not None
         self.busy -= 1
-        told = tuple(_disposition(each, answer) for each in mail.envelope.recipients)
+        told = tuple(disposition(each, answer) for each in mail.envelope.recipients)
         self.desk.settle(mail, Outcome(told, (self._attempt(Status.ACCEPTED),)))
         self.wake()
 
@@ -161,7 +161,7 @@ class StubPool:
         )
 
 
-def _disposition(recipient: str, answer: Reply | str) -> Disposition:
+def disposition(recipient: str, answer: Reply | str) -> Disposition:
     if isinstance(answer, str):
         return Disposition(recipient, Verdict.UNKNOWN, Phase.END, None, answer)
     if answer.code == 250:

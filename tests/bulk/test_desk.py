@@ -13,7 +13,8 @@ from nexomailer_cli.bulk.state import Entry, State
 from nexomailer_cli.bulk.tally import Bounds
 from nexomailer_cli.errors import MessageError
 from nexomailer_cli.smtp.envelope import Mail
-from nexomailer_cli.smtp.failure import Scope
+from nexomailer_cli.smtp.failure import Failure, Scope
+from nexomailer_cli.smtp.outcome import Disposition, Phase, Verdict
 from nexomailer_cli.smtp.reply import Reply
 from tests.bulk.office import Answer, Office, rows, write
 
@@ -275,3 +276,48 @@ def test_recipients_of_a_row_are_served_each_once(tmp_path: Path) -> None:
     office.pool.answer = answer
     office.run()
     assert office.pool.sent == Counter({"x1@b.test": 1, "y1@b.test": 1})
+
+
+def test_a_server_that_loses_messages_is_not_given_many(tmp_path: Path) -> None:
+    office = Office(tmp_path, 200, providers=("main", "spare"))
+    office.pool.answer = lambda _address, _try: "lost"
+    office.run()
+    lost = sum(state is State.UNKNOWN for state in office.states.values())
+    assert lost <= 3 + office.pool.connections
+    assert len(office.states) - lost == office.pools["spare"].sent.total()
+    assert any(isinstance(event, Troubled) for event in office.events)
+
+
+def test_with_no_other_server_the_rows_wait_for_one_that_loses_messages(tmp_path: Path) -> None:
+    office = Office(tmp_path, 200, patience=0.0)
+    office.pool.answer = lambda _address, _try: "lost"
+    office.run()
+    assert office.desk.stop_reason == "no provider can be used"
+    assert Counter(office.states.values())[State.WAITING] >= 200 - 3 - office.pool.connections
+
+
+SENDER_REFUSED = Reply(550, "5.7.60", ("not your sender",))
+
+
+def by_sender(reply: Reply) -> Disposition:
+    failure = Failure(Scope.SENDER, is_transient=False)
+    return Disposition("x", Verdict.REJECTED, Phase.MAIL, reply, "", failure)
+
+
+@pytest.mark.parametrize("count", [3, 900])
+@pytest.mark.parametrize("is_off", [True, False])
+def test_rows_that_only_a_useless_provider_could_serve_do_not_keep_a_run_waiting_for_ever(
+    tmp_path: Path, count: int, is_off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path, count, providers=("a", "b"), patience=60.0)
+    monkeypatch.setattr("tests.bulk.office.disposition", lambda each, answer: by_sender(answer))
+    office.pools["a"].answer = lambda _address, _tries: SENDER_REFUSED
+    office.pools["b"].answer = lambda _address, _tries: Scope.PROVIDER
+    if is_off:
+        office.line_up.gates["b"].switch_off()
+    office.run()
+    assert all_are(office, State.WAITING)
+    assert [each.reason for each in office.events if isinstance(each, Stopping)] == [
+        "no provider can be used"
+    ]
+    assert office.seconds < 3600

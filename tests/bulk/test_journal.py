@@ -178,6 +178,28 @@ def test_another_input_keeps_the_verdicts_of_whom_it_knows(path: str) -> None:
     assert journal.facts["input"] == "other"
 
 
+def test_a_row_skipped_as_the_same_once_more_does_not_take_the_verdict_of_the_other(
+    path: str,
+) -> None:
+    journal = begun(path, 1)
+    journal.record((), [Verdicted(1, State.ACCEPTED, 1)])
+    journal.adopt([Entry(1, "r1@b.test"), Entry(2, "r1@b.test", "as on line 2")], dict)
+    assert journal.counts() == {State.ACCEPTED: 1, State.SKIPPED: 1}
+    journal.adopt([Entry(1, "r1@b.test", "suppressed")], dict)
+    assert journal.counts() == {State.ACCEPTED: 1}
+
+
+def test_a_run_has_begun_with_the_first_attempt(path: str) -> None:
+    journal = begun(path, 2)
+    assert not journal.has_begun
+    journal.record((), [Verdicted(1, State.REJECTED, 1)])
+    journal.reopen(State.REJECTED)
+    journal.record([Intent(1, "main", 5)], ())
+    journal.recover()
+    journal.reopen(State.UNKNOWN)
+    assert journal.has_begun
+
+
 def test_a_file_that_is_no_journal_is_left_alone(path: str) -> None:
     Path(path).write_text("email,name\n" * 1000)
     with pytest.raises(InputError, match="not a journal, or it is damaged"):

@@ -374,3 +374,25 @@ def test_any_octets_are_rows_or_problems(
                 assert isinstance(each, Row | Problem)
     except NexomailerError as error:
         assert str(error)
+
+
+def test_a_ragged_row_in_a_short_table_does_not_hide_the_columns(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("email,name\na@b.test\nb@b.test,x,y\n")
+    with open_rows(str(path)) as rows:
+        assert rows.columns == ("email", "name")
+        assert all(isinstance(row, Problem) for row in rows.examined())
+
+
+def test_utf_16_without_a_mark_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes("email,name\na@b.test,\xe9\n".encode("utf-16-le"))
+    with pytest.raises(InputError, match="--encoding utf-16-le"), open_rows(str(path)):
+        pass
+
+
+def test_json_lines_without_a_single_name_say_why(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text("[1]\nnot\n")
+    with pytest.raises(InputError, match=r"p\.jsonl:1: not an object"):
+        open_rows(str(path))

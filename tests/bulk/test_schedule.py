@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nexomailer_cli.bulk.breaker import FIRST_SECONDS, LONGEST_SECONDS, Breaker, Circuit
 from nexomailer_cli.bulk.pace import CALM_SECONDS, SLOWEST, Pace
-from nexomailer_cli.bulk.schedule import Gate, LineUp
+from nexomailer_cli.bulk.schedule import FIRST, Gate, LineUp, Rank, Strategy
 from nexomailer_cli.bulk.window import Window
 from nexomailer_cli.config.rate import Rate
 
@@ -19,8 +19,8 @@ NOW = 1_800_000_000.0
 NOBODY: frozenset[str] = frozenset()
 
 
-def gate(name: str = "a", *windows: Window, weight: int = 1) -> Gate:
-    return Gate(name, windows, Random(1), weight=weight)
+def gate(name: str = "a", *windows: Window, weight: int = 1, rank: Rank = FIRST) -> Gate:
+    return Gate(name, windows, Random(1), weight=weight, rank=rank)
 
 
 @given(
@@ -183,6 +183,23 @@ def test_weights_are_shares() -> None:
     assert 2.4 <= taken["a"] / taken["b"] <= 3.6
 
 
+@pytest.mark.parametrize("strategy", ["round-robin", "weighted"])
+def test_a_spare_serves_when_none_of_the_better_ones_does(strategy: Strategy) -> None:
+    gates = (gate("a"), gate("b"), gate("z", rank=(False, 2), weight=9), gate("y", rank=(True, 0)))
+    line_up = LineUp(gates, strategy)
+
+    def served_by() -> str:
+        usable = [each.name for each in gates if not each.is_off]
+        return "".join(name for name in usable if line_up.may_serve(name, NOBODY, NOW))
+
+    assert served_by() == "ab"
+    line_up.gates["a"].switch_off()
+    assert served_by() == "b"
+    line_up.gates["b"].switch_off()
+    assert served_by() == "z"
+    assert line_up.may_serve("y", frozenset("z"), NOW)
+
+
 def test_a_weight_of_nothing_serves_when_nobody_else_does() -> None:
     line_up = LineUp((gate("a", weight=3), gate("c", weight=0)), "weighted")
     line_up.gates["a"].switch_off()
@@ -202,6 +219,6 @@ def test_the_states_of_a_gate_have_words() -> None:
     assert one.state(NOW) == "failing"
     one.fail(NOW, is_lasting=True)
     assert one.trouble(NOW) == float("inf")
-    assert LineUp((one,)).is_hopeless(NOW, NOW)
+    assert not LineUp((one,)).hopeful(NOW, NOW)
     one.take(NOW)  # somebody finds out
-    assert not LineUp((one,)).is_hopeless(NOW, NOW)
+    assert LineUp((one,)).hopeful(NOW, NOW) == {"a"}

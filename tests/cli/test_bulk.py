@@ -104,7 +104,9 @@ def test_everything_that_is_wrong_is_told_before_anything_is_sent(post: Post) ->
         assert f"people.csv:{line}" in result.stderr
     assert len(post.sandbox.captured) == before
     assert not (post.folder / "people.csv.journal").exists()
-    assert report(result)["accepted"] == 0
+    told = report(result)
+    assert (told["rows"], told["accepted"], told["invalid"], told["waiting"]) == (4, 0, 3, 1)
+    assert "Mend the rows" in result.stderr
 
 
 def test_the_second_row_of_one_address_is_skipped_when_asked(post: Post) -> None:
@@ -231,13 +233,16 @@ def test_one_row_can_be_sent_to_oneself(people: Post) -> None:
     [
         ("--rate", "many"),
         ("--max-errors", "x"),
+        ("--provider", "nobody"),
         ("--max-errors", "0"),
+        ("--max-errors", "101%"),
         ("--dedupe", "perhaps"),
         ("--retry-for", "soon"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(wrong: tuple[str, ...], people: Post) -> None:
     assert bulk(people, "--yes", *wrong).exit_status == 2
+    assert not (people.folder / "people.csv.journal").exists()
 
 
 def local(folder: Path, peer: Peer, **config: Any) -> None:
@@ -323,3 +328,63 @@ def test_a_signal_ends_a_run_in_order_and_the_same_command_continues(
         everybody = Counter(each.recipients[0] for each in box.captured)
     assert set(everybody.values()) == {1}
     assert len(everybody) == 400
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("-o", "out"),
+        ("--row", "2"),
+        ("--check", "--dry-run"),
+        ("--check", "--test-to", "me@a.test"),
+        ("--dry-run", "--report", "r.csv"),
+        ("--report", "people.csv"),
+        ("--report", "./people.csv.journal"),
+        ("--report", "-"),
+        ("--suppress", "no.txt", "--report", "no.txt"),
+        ("--text", "@body.txt", "--report", "body.txt"),
+    ],
+)
+def test_what_is_meant_otherwise_sends_nothing_and_destroys_nothing(
+    wrong: tuple[str, ...], people: Post
+) -> None:
+    for name in ("no.txt", "body.txt"):
+        (people.folder / name).write_text("x@b.test\n")
+    before = len(people.sandbox.captured)
+    there = {file.name: file.read_bytes() for file in people.folder.iterdir()}
+    letter = LETTER[:-2] if "--text" in wrong else LETTER
+    assert bulk(people, "--yes", *wrong, letter=letter).exit_status == 2
+    assert len(people.sandbox.captured) == before
+    assert {file.name: file.read_bytes() for file in people.folder.iterdir()} == there
+
+
+@pytest.mark.parametrize("place", ["nowhere/report.csv", "folder"])
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_sent(
+    place: str, people: Post
+) -> None:
+    (people.folder / "folder").mkdir()
+    before = len(people.sandbox.captured)
+    result = bulk(people, "--yes", "--report", place)
+    assert result.exit_status == 73
+    assert len(people.sandbox.captured) == before
+
+
+def test_rows_of_a_journal_do_not_overwrite_their_input(people: Post) -> None:
+    bulk(people, "--yes")
+    there = (people.folder / "people.csv").read_bytes()
+    command = ("journal", "rows", "people.csv.journal", "-o")
+    for place in ("people.csv", "people.csv.journal"):
+        assert run(*command, place, cwd=people.folder).exit_status == 2
+    assert (people.folder / "people.csv").read_bytes() == there
+    assert run("journal", "status", "people.csv.journal", cwd=people.folder).exit_status == 0
+
+
+def test_verdicts_are_not_written_beside_rows_that_were_not_sent(people: Post) -> None:
+    bulk(people, "--yes")
+    command = ("journal", "rows", "people.csv.journal", "-o", "out.csv")
+    for rows in ((("ann@b.test", "Ann"),), (("cid@b.test", "Cid"), ("bob@b.test", "Bob"))):
+        write(people, *rows)
+        result = run(*command, cwd=people.folder)
+        assert result.exit_status == 66
+        assert "not the input that was sent" in result.stderr
+        assert not (people.folder / "out.csv").exists()

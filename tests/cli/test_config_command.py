@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from nexomailer_cli.cli.run import run
 from nexomailer_cli.config.file import load_config
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.settings import Auth, Config
+from nexomailer_cli.config.settings import Config
+from nexomailer_cli.config.sign_in import Auth
 
 CONFIG = """\
 [defaults]
@@ -81,7 +83,7 @@ def test_check_tells_what_will_be_missing_and_what_is_known(
 
 def test_check_runs_no_command_and_asks_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     write(
-        '[[providers]]\nname = "a"\npreset = "loops"\n'
+        '[[providers]]\nname = "a"\nconfig.host = "h"\n'
         'config.auth = { user = "me", pass = { command = ["touch", "ran"] } }\n'
         '[[providers]]\nname = "b"\nconfig.host = "h"\n'
         'config.auth = { user = "me", pass = { prompt = true } }\n'
@@ -137,6 +139,7 @@ def test_without_a_configuration_a_first_one_is_shown(
     told = Told(capfd, command)
     assert told.status == 78
     assert "there is no configuration" in told.err
+    assert "nexomailer config init" in told.err
     assert "[[providers]]" in told.err
 
 
@@ -179,11 +182,74 @@ def test_defaults_and_presets_are_filled_in(capfd: pytest.CaptureFixture[str]) -
         "max_connections": 5,
         "max_messages": 5000,
         "idle_timeout": "30s",
+        "protocol": "smtp",
         "joined": "auto",
         "connection_timeout": "30s",
         "auth": {"type": "login", "user": "apikey", "pass": "***"},
         "tls": {"reject_unauthorized": True, "min_version": "1.2"},
     }
+
+
+def test_every_value_is_shown_with_where_it_came_from(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write()
+    monkeypatch.setenv("NEXOMAILER_BACKUP_PASSWORD", "hunter2")
+    told = Told(capfd, "show")
+    origins = [re.split(r" +  # ", line) for line in told.out.splitlines() if "  # " in line]
+    assert ['from = "Ops <ops@example.com>"', "line 2"] in origins
+    assert ['X-Price = "5 $${euro}"', "line 3"] in origins
+    assert ['host = "smtp.example.com"', "line 7"] in origins
+    assert ['pass = "***"', "line 8, as it stands there"] in origins
+    assert ['connection_timeout = "1s500ms"', "line 9"] in origins
+    assert ['host = "smtp.sendgrid.net"', "preset sendgrid"] in origins
+    assert ['pass = "***"', "$NEXOMAILER_BACKUP_PASSWORD"] in origins
+    assert ["max_connections = 5", "default"] in origins
+    values = [line for line in told.out.splitlines() if " = " in line]
+    assert len(values) == len(origins)
+    assert "hunter2" not in told.out
+
+
+def test_origins_are_told_in_json_too(capfd: pytest.CaptureFixture[str]) -> None:
+    write()
+    told = Told(capfd, "show", "--json").json
+    assert told["origins"]["providers[0].config.connection_timeout"] == "line 9"
+    assert told["origins"]["providers[1].config.max_messages"] == "preset sendgrid"
+    assert told["origins"]["defaults.headers.X-Price"] == "line 3"
+    assert told["origins"]["failover.strategy"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("secret", "origin"),
+    [
+        ('"${X}"', "line 1, with variables"),
+        ('{ env = "X" }', "line 1, from $X"),
+        ('{ file = "/x" }', "line 1, from a file"),
+        ('{ command = ["pass"] }', "line 1, from a command"),
+        ('{ keyring = "mail" }', "line 1, from a keyring"),
+        ("{ prompt = true }", "line 1, from a prompt"),
+    ],
+)
+def test_of_a_secret_it_is_told_where_it_is_kept(
+    secret: str, origin: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    auth = f'{{ user = "me", pass = {secret} }}'
+    write(f'providers = [{{ config = {{ host = "h", auth = {auth} }} }}]')
+    told = Told(capfd, "show", "--json").json
+    assert told["origins"]["providers[0].config.auth.pass"] == origin
+
+
+def test_the_schema_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    told = Told(capfd, "schema")
+    assert (told.status, told.err) == (0, "")
+    assert told.json["$id"] == "urn:nexomailer:config:1"
+
+
+def test_a_user_that_should_be_an_address_is_remarked(capfd: pytest.CaptureFixture[str]) -> None:
+    write('[[providers]]\npreset = "gmail"\nconfig.auth = { user = "me", pass = "${HOME}" }')
+    assert "gmail wants the whole address" in Told(capfd, "check").err
+    write('[[providers]]\npreset = "gmail"\nconfig.auth = { user = "m@e", pass = "${HOME}" }')
+    assert "wants the whole address" not in Told(capfd, "check").err
 
 
 def test_show_speaks_json(capfd: pytest.CaptureFixture[str]) -> None:
@@ -201,6 +267,7 @@ def test_a_url_is_shown_as_what_it_means(
     assert told.out.startswith("# $NEXOMAILER_URL\n")
     assert "hunter2" not in told.out
     assert tomllib.loads(told.out)["providers"][0]["config"]["port"] == 465
+    assert re.search('^host = "smtp.example.com" +# url$', told.out, re.MULTILINE)
     assert Told(capfd, "path").out == "$NEXOMAILER_URL\n"
     assert Told(capfd, "path", "--json").json["path"] is None
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from nexomailer_cli.config.file import find_config, load_config
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.settings import Auth, Config, SmtpConfig, Tls
+from nexomailer_cli.config.settings import Config, SmtpConfig, Tls
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.errors import ConfigError, Problem
 
 PASSWORD = "hunter2"
@@ -349,13 +350,13 @@ def test_a_number_out_of_a_variable_is_not_quoted() -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("5", "expected text, or a table of env, file, command or prompt"),
+        ("5", "expected text, or a table of env, file, command, keyring or prompt"),
         ('""', "is empty"),
         ('"hunter2${"', '"${" has no "}" behind it'),
-        ("{}", "expected exactly one of env, file, command or prompt"),
+        ("{}", "expected exactly one of env, file, command, keyring or prompt"),
         ('{ env = "A", file = "b" }', "expected exactly one of"),
         ('{ value = "hunter2" }', "expected one of env"),
-        ('{ keyring = "x" }', "most keyrings have a command"),
+        ('{ keyring = "" }', "the name of the service"),
         ('{ env = "$SMTP_PASS" }', "without $"),
         ("{ env = 5 }", "without $"),
         ("{ file = 5 }", "file takes a path"),
@@ -410,6 +411,64 @@ AUTH = 'auth = { user = "me", pass = "hunter2" }'
             'auth = { user = "me", type = "oauth2", access_token = "x", method = "plain" }',
             "auth.method: ",
         ),
+        (
+            'auth = { user = "me", pass = "x", method = "oauthbearer" }',
+            'auth.method: method = "oauthbearer" does not go with type = "login"',
+        ),
+        (
+            'auth = { user = "me", pass = "x", method = "external" }\n'
+            'tls = { cert_file = "test.toml", key_file = "test.toml" }',
+            'auth.pass: is not used with method = "external"',
+        ),
+        (
+            'auth = { user = "me", method = "external" }',
+            "auth.method: signs in with a client certificate",
+        ),
+        (
+            'auth = { user = "me", type = "oauth2", accessTokenCommand = "token" }',
+            "auth.accessTokenCommand: command takes a list",
+        ),
+        (
+            'auth = { user = "me", type = "oauth2", access_token_command = ["t"], clientId = "x" }',
+            "auth.clientId: is not used with an access token that is given",
+        ),
+        (
+            'auth = { user = "me", type = "oauth2", access_token = "x", '
+            'access_token_command = ["t"] }',
+            "auth.access_token_command: there is an access_token too",
+        ),
+        (
+            'auth = { user = "me", type = "oauth2", client_id = "x" }',
+            "auth.type: add token_url, or service",
+        ),
+        (
+            'auth = { user = "me", type = "oauth2", client_id = "x", service = "yahoo" }',
+            'auth.service: expected "google" or "microsoft"',
+        ),
+        (
+            'auth = { user = "me", pass = "x", client_id = "x" }',
+            "auth.client_id: is used only with type",
+        ),
+        (
+            'auth = { user = "me", type = "oauth2", service_account_file = "test.toml", '
+            'client_id = "x", service = "google" }',
+            "auth.client_id: is not used with service_account_file",
+        ),
+        (
+            'auth = { user = "me", type = "oauth2", client_id = "x", service = "google", '
+            'grant = "client_credentials" }',
+            'auth.grant: grant = "client_credentials" needs a client_secret',
+        ),
+        (
+            'auth = { user = "me", type = "oauth2", client_id = "x", client_secret = "s", '
+            'service = "google", grant = "client_credentials", refreshToken = "r" }',
+            'auth.refreshToken: is not used with grant = "client_credentials"',
+        ),
+        (
+            'auth = { user = "me", type = "oauth2", client_id = "x", client_secret = "s", '
+            'service = "microsoft", grant = "client_credentials" }',
+            'auth.grant: grant = "client_credentials" needs the tenant',
+        ),
         ('tls.cert_file = "test.toml"', "tls.cert_file: a certificate needs its key"),
         ('tls.key_file = "test.toml"', "tls.key_file: a key needs its certificate"),
         ('name = "my app"', "name: is no EHLO name"),
@@ -437,6 +496,15 @@ def test_values_that_contradict_each_other_are_refused(lines: str, message: str)
         'starttls = "never"',
         "secure = true\nport = 1025",
         'auth = { user = "me", type = "oauth2", access_token = "x", method = "xoauth2" }',
+        'auth = { user = "me", type = "oauth2", access_token_command = ["t", "me"] }',
+        'auth = { user = "me", type = "oauth2", clientId = "x", service = "google" }',
+        'auth = { user = "me", type = "oauth2", client_id = "x", access_url = "https://a.test/t" }',
+        'auth = { user = "me", type = "oauth2", service_account_file = "test.toml", '
+        'service = "google" }',
+        'auth = { user = "me", type = "oauth2", client_id = "x", client_secret = "s", '
+        'service = "microsoft", tenant = "a.test", grant = "client_credentials" }',
+        'auth = { user = "me", method = "external" }\n'
+        'tls = { cert_file = "test.toml", key_file = "test.toml" }',
         'tls = { cert_file = "test.toml", key_file = "test.toml" }',
         'name = "[192.0.2.1]"',
         'ip_version = 6\nsource_address = "2001:db8::7"',
@@ -690,3 +758,50 @@ def test_no_shape_of_file_is_more_than_a_mistake(tables: dict[str, str]) -> None
         assert PASSWORD not in str(error).replace('preset "hunter2"', "")
     else:
         assert config.providers
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("http://a.test/token", "must begin with https://"),
+        ("http://127.0.0.1.a.test/token", "must begin with https://"),
+        ("ftp://a.test/token", "it begins with https://"),
+        ("https:///token", "it begins with https://"),
+        ("https://me:hunter2@a.test/token", "must have no user name"),
+        ("https://a.test/token#hunter2", "must have no user name"),
+        ("https://a.test:port/token", "is no URL"),
+        ("https://a.test/hunter2 x", "is no URL: it holds a blank"),
+        ("https://[a.test/token", "is no URL"),
+    ],
+)
+@pytest.mark.parametrize("key", ["token_url", "device_url", "authorization_url", "revocation_url"])
+def test_secrets_are_sent_only_where_nobody_listens(key: str, url: str, complaint: str) -> None:
+    auth = {"token_url": "https://a.test/token", key: url}
+    lines = ", ".join(f'{name} = "{value}"' for name, value in auth.items())
+    (found,) = problems(
+        f'{MINIMAL}config.auth = {{ type = "oauth2", user = "me", client_id = "x", {lines} }}\n'
+    )
+    assert found.key == f"providers[0].config.auth.{key}"
+    assert complaint in found.message
+    assert "hunter2" not in found.message
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:8080"])
+def test_this_machine_may_give_tokens_without_encryption(host: str) -> None:
+    server(
+        'auth = { type = "oauth2", user = "me", client_id = "x", '
+        f'token_url = "http://{host}/token" }}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "service"),
+    [
+        ("smtp.gmail.com", "google"),
+        ("SMTP.Office365.com.", "microsoft"),
+        ("smtp.example.com", None),
+    ],
+)
+def test_the_host_tells_who_gives_the_tokens(host: str, service: str | None) -> None:
+    found = Auth(type="oauth2", user="me", client_id="x").token_service(host)
+    assert (found.name if found else None) == service

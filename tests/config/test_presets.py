@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from nexomailer_cli.config import presets
+from nexomailer_cli.config.contradictions import STARTTLS_PORTS
 from nexomailer_cli.config.file import load_config
 from nexomailer_cli.config.presets import (
+    Preset,
     find_preset,
     preset_names,
     preset_of_domain,
     preset_of_host,
 )
-from nexomailer_cli.config.settings import IMPLICIT_TLS_PORTS
+from nexomailer_cli.config.settings import IMPLICIT_TLS_PORTS, Provider
 
 NAMES = [name.replace("<region>", "eu-west-1") for name in preset_names()]
 
@@ -112,5 +114,49 @@ def test_services_with_one_user_for_everybody_say_so() -> None:
 def test_the_data_holds_nothing_that_is_not_read() -> None:
     text = Path(presets.__file__).with_name("presets.toml").read_text(encoding="utf-8")
     fields = {field for preset in tomllib.loads(text)["presets"].values() for field in preset}
-    limits = {"rate", "max_connections", "max_messages"}
-    assert fields == {"host", "port", "secure", "user", "domains", "note"} | limits
+    assert fields == {*Preset.__struct_fields__, "domains"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_ports_are_other_ports(name: str) -> None:
+    preset = find_preset(name)
+    assert preset is not None
+    assert preset.port not in preset.ports
+    assert set(preset.ports) <= {*IMPLICIT_TLS_PORTS, *STARTTLS_PORTS}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_user_is_one_name_or_everybodys_own(name: str) -> None:
+    preset = find_preset(name)
+    assert preset is not None
+    assert preset.user_form in ("", "address")
+    assert not (preset.user and preset.user_form)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_service_has_a_note(name: str) -> None:
+    preset = find_preset(name)
+    assert preset is not None
+    assert preset.note
+
+
+def load(text: str, tmp_path: Path) -> Provider:
+    path = tmp_path / "nexomailer.toml"
+    path.write_text(text)
+    return load_config(str(path), {}).providers[0]
+
+
+def test_a_preset_brings_its_behaviour(tmp_path: Path) -> None:
+    auth = 'config.auth = { user = "me", pass = "${X}" }'
+    config = load(f'[[providers]]\npreset = "sparkpost"\n{auth}', tmp_path).config
+    assert (config.max_messages, config.idle_timeout) == (100, 50.0)
+    config = load(f'[[providers]]\npreset = "office365"\n{auth}', tmp_path).config
+    assert (config.max_connections, config.rate) == (3, "30/m, 10000/d")
+
+
+@pytest.mark.parametrize("spelling", ["idle_timeout", "idleTimeout"])
+def test_a_preset_gives_way_key_by_key(spelling: str, tmp_path: Path) -> None:
+    config = load(
+        f'[[providers]]\npreset = "sparkpost"\nconfig = {{ {spelling} = "5s" }}', tmp_path
+    ).config
+    assert (config.max_messages, config.idle_timeout) == (100, 5.0)

@@ -48,6 +48,22 @@ def test_the_repr_of_a_secret_shows_nothing() -> None:
         assert repr(secret) == str(secret) == f"{secret}" == "Secret(***)"
 
 
+def test_an_app_password_with_the_spaces_it_is_shown_with_is_remarked() -> None:
+    told: list[str] = []
+    secret = Secret("env", ("APP",))
+    env = {"APP": "abcd efgh ijkl mnop"}
+    assert resolve(secret, env=env, label="password of main", warn=told.append) == env["APP"]
+    assert told == [
+        "password of main: env APP looks like an app password as it is displayed: "
+        "leave out its spaces"
+    ]
+
+
+@pytest.mark.parametrize("value", ["abcdefghijklmnop", "abcd efgh", "correct horse battery staple"])
+def test_other_passwords_are_not(value: str) -> None:
+    resolve(text(value), env={}, warn=pytest.fail)
+
+
 # Text and environment
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.settings import Auth, Config, Provider, SmtpConfig
+from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
+from nexomailer_cli.config.sign_in import Auth
 
 AUTH = Auth(user="me", password=Secret("text", ("hunter2",)))
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from nexomailer_cli.config.file import load_config
 from nexomailer_cli.config.secrets import Secret, resolve
-from nexomailer_cli.config.settings import Auth, Config, SmtpConfig
+from nexomailer_cli.config.settings import Config, SmtpConfig
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.errors import ConfigError
 
 

@@ -100,7 +100,7 @@ SOURCES = st.lists(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(SOURCES, VALUES, VALUES)
 def test_no_template_tells_the_two_ways_apart(
     pieces: list[str], first: object, second: object

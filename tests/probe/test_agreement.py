@@ -33,6 +33,7 @@ ONLY_FAILOVER_HOPES = {
     # nothing listens, or no way leads there: the server may just be restarting
     *("tcp.refused", "tcp.refused_loopback", "tcp.filtered_port", "tcp.unreachable"),
     "tcp.no_route",
+    *("socket.missing", "socket.refused", "proxy.unreachable"),
     # refused before anything was asked: another of the provider's machines may differ
     *("banner.rejected", "ehlo.bad_name", "ehlo.no_esmtp", "ehlo.refused"),
     *("starttls.already_tls", "starttls.antivirus_500", "starttls.refused"),

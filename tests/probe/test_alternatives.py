@@ -189,6 +189,11 @@ def test_the_neighbours_are_looked_at_all_at_once(neighbours: Neighbours) -> Non
     ]
 
 
+def test_a_known_service_has_neighbours_of_its_own() -> None:
+    assert {2465, 2587} <= set(alternatives._neighbours("smtp.resend.com."))
+    assert alternatives._neighbours("smtp.example.com") == alternatives.NEIGHBOURS
+
+
 def test_a_port_is_looked_at_once(neighbours: Neighbours) -> None:
     with serving(smtp()) as own, serving(smtp()) as other:
         neighbours(own.port, other.port)

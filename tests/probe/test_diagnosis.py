@@ -14,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields
 
-from nexomailer_cli.config.settings import Auth, SmtpConfig, Tls
+from nexomailer_cli.config.settings import SmtpConfig, Tls
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.probe import diagnosis, table
 from nexomailer_cli.probe.diagnosis import (
     Evidence,

@@ -12,7 +12,8 @@ from msgspec import structs
 
 from nexomailer_cli.config.file import load_config
 from nexomailer_cli.config.secrets import Secret
-from nexomailer_cli.config.settings import Auth, Config, Provider, SmtpConfig, Tls
+from nexomailer_cli.config.settings import Config, Provider, SmtpConfig, Tls
+from nexomailer_cli.config.sign_in import Auth
 from nexomailer_cli.errors import ConfigError, NexomailerError, TransportError, UsageError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.probe import chosen

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol, TypeVar
 
 import pytest
 
@@ -28,18 +31,42 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Table(tuple(kind.name for kind in SERVERS)))
 
 
+class Startable(Protocol):
+    """What a server of these tests can do."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+AnyServer = TypeVar("AnyServer", bound=Startable)
+
+
 @pytest.fixture(scope="session", params=EACH)
-def running(request: pytest.FixtureRequest) -> Iterator[Server]:
+def real(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server of our own. Without its program its tests fail: they are there to be run."""
     kind: type[Server] = request.param
-    if missing := kind.missing():
+    demand(*kind.programs())
+    with running(kind) as server:
+        yield server
+
+
+def demand(*programs: str) -> None:
+    """Fail where a program is not installed: these tests are there to be run."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
         pytest.fail(f"{', '.join(missing)} not found; tests/servers/install.sh installs them")
     if os.geteuid() != 0:
         pytest.fail("mail servers can only be started by root; run these tests with sudo")
+
+
+@contextmanager
+def running(make: Callable[[Path], AnyServer]) -> Iterator[AnyServer]:
+    """Run a server in a folder of its own."""
     # Not pytest's own folder, whose parent is closed to the servers' users.
     with TemporaryDirectory(prefix="nexomailer-server-") as folder:
         Path(folder).chmod(0o755)
-        server = kind(Path(folder))
+        server = make(Path(folder))
         try:
             server.start()
             yield server
@@ -48,10 +75,10 @@ def running(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(running: Server) -> Server:
+def server(real: Server) -> Server:
     """The server, with nothing in it."""
-    running.taken()
-    return running
+    real.taken()
+    return real
 
 
 @pytest.fixture

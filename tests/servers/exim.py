@@ -134,9 +134,9 @@ class Exim(Server):
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @classmethod
-    def missing(cls) -> list[str]:
-        """Return the programs that are not installed."""
-        return [] if PROGRAM.exists() else [str(PROGRAM)]
+    def programs(cls) -> tuple[str, ...]:
+        """Return the names or paths of the programs that it takes."""
+        return (str(PROGRAM),)
 
     @classmethod
     def version(cls) -> str:

@@ -13,7 +13,8 @@ sendmail=.venv/sendmail
 node=.venv/node
 wait_for_others="-o DPkg::Lock::Timeout=300"
 
-set -- postfix libsasl2-modules libsasl2-modules-db sasl2-bin m4
+set -- postfix libsasl2-modules libsasl2-modules-db sasl2-bin m4 \
+    dovecot-lmtpd tinyproxy-bin microsocks
 command -v npm >/dev/null || set -- "$@" nodejs npm
 
 has_packages() {

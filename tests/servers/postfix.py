@@ -98,9 +98,9 @@ class Postfix(Server):
     end = re.compile(r"smtpd\[\d+\]: disconnect from ")
 
     @classmethod
-    def missing(cls) -> list[str]:
-        """Return the programs that are not installed."""
-        return [program for program in PROGRAMS if shutil.which(program) is None]
+    def programs(cls) -> tuple[str, ...]:
+        """Return the names or paths of the programs that it takes."""
+        return PROGRAMS
 
     @classmethod
     def version(cls) -> str:

@@ -37,6 +37,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
 NODE = ROOT / ".venv/node"
 HARAKA = NODE / "node_modules/Haraka"
+# smtp-server, which has none of its own, comes with the same `npm ci`.
+NODE_PROGRAMS = ("node", str(HARAKA / "bin/haraka"))
 
 
 @dataclass(slots=True)
@@ -158,9 +160,9 @@ class SmtpServer(Scripted):
     mechanisms = mechanisms_in_clear = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2")
 
     @classmethod
-    def missing(cls) -> list[str]:
-        """Return the programs that are not installed."""
-        return _missing_of_node("smtp-server")
+    def programs(cls) -> tuple[str, ...]:
+        """Return the names or paths of the programs that it takes."""
+        return NODE_PROGRAMS
 
     @classmethod
     def version(cls) -> str:
@@ -190,9 +192,9 @@ class Haraka(Scripted):
     }
 
     @classmethod
-    def missing(cls) -> list[str]:
-        """Return the programs that are not installed."""
-        return _missing_of_node("Haraka")
+    def programs(cls) -> tuple[str, ...]:
+        """Return the names or paths of the programs that it takes."""
+        return NODE_PROGRAMS
 
     @classmethod
     def version(cls) -> str:
@@ -229,9 +231,9 @@ class Aiosmtpd(Scripted):
     mechanisms = ("LOGIN", "PLAIN")
 
     @classmethod
-    def missing(cls) -> list[str]:
+    def programs(cls) -> tuple[str, ...]:
         """Return nothing: it is one of the dependencies."""
-        return []
+        return ()
 
     @classmethod
     def version(cls) -> str:
@@ -246,11 +248,6 @@ class Aiosmtpd(Scripted):
 def _events(log: str, kind: str) -> list[dict[str, Any]]:
     events = (json.loads(line) for line in log.splitlines())
     return [event for event in events if event["event"] == kind]
-
-
-def _missing_of_node(package: str) -> list[str]:
-    wanted = ("node", str(NODE / "node_modules" / package / "package.json"))
-    return [each for each in wanted if not (shutil.which(each) or Path(each).exists())]
 
 
 def _node_version(package: str) -> str:

@@ -8,7 +8,6 @@ share a machine with Postfix's; `install.sh` puts them there.
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
@@ -96,10 +95,9 @@ class Sendmail(Server):
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @classmethod
-    def missing(cls) -> list[str]:
-        """Return the programs that are not installed."""
-        programs = (str(PROGRAM), "m4", "unshare", "saslpasswd2")
-        return [program for program in programs if shutil.which(program) is None]
+    def programs(cls) -> tuple[str, ...]:
+        """Return the names or paths of the programs that it takes."""
+        return (str(PROGRAM), "m4", "unshare", "saslpasswd2")
 
     @classmethod
     def version(cls) -> str:

@@ -32,7 +32,9 @@ UMLAUT = "jürgen"
 SIZE_LIMIT = 20_000_000
 SECONDS = 15.0
 SECURITIES = ("starttls", "implicit")
-VERBS = frozenset("HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT".split())
+VERBS = frozenset(
+    ("HELO", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,8 @@ class Server(ABC):
 
     @classmethod
     @abstractmethod
-    def missing(cls) -> list[str]:
-        """Return the programs that are not installed."""
+    def programs(cls) -> tuple[str, ...]:
+        """Return the names or paths of the programs that it takes."""
 
     @classmethod
     @abstractmethod
@@ -169,6 +171,11 @@ def free_ports(names: tuple[str, ...]) -> dict[str, int]:
     for listener in listeners:
         listener.close()
     return dict(zip(names, ports, strict=True))
+
+
+def free_port() -> int:
+    """Return a port on loopback that was free a moment ago."""
+    return free_ports(("any",))["any"]
 
 
 def until(holds: Callable[[], bool], why: Callable[[], str], seconds: float = SECONDS) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -73,8 +74,13 @@ class Table:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for key, value in report.user_properties:
             if key == self.KEY:
-                server, row, result = value  # type: ignore[misc]
-                self._notes[server, row] = result
+                self._take(value)
+
+    def _take(self, note: object) -> None:
+        # A list by now, where it came from another process.
+        assert isinstance(note, Sequence)
+        server, row, result = note
+        self._notes[server, row] = result
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         wanted = {(server, row) for server in self._servers for row in (*ROWS, ANNOUNCED)}

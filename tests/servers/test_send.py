@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from email.message import EmailMessage
-from pathlib import Path
 
 import pytest
 

@@ -5,6 +5,7 @@ import pytest
 from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.smtp import auth
 from nexomailer_cli.smtp.auth import Credentials
+from nexomailer_cli.smtp.reply import parse_reply
 
 PASSWORD = Credentials("tim", "tanstaaf")
 TOKEN = Credentials("tim@x.test", token="ya29.x")
@@ -20,6 +21,11 @@ ALL = ("XOAUTH2", "CRAM-MD5", "LOGIN", "PLAIN", "GSSAPI")
         (("CRAM-MD5",), PASSWORD, True, "CRAM-MD5"),
         (ALL, TOKEN, True, "XOAUTH2"),
         (ALL, Credentials("tim", "x", method="login"), True, "LOGIN"),
+        ((*ALL, "SCRAM-SHA-256"), PASSWORD, True, "SCRAM-SHA-256"),
+        ((*ALL, "SCRAM-SHA-256"), PASSWORD, False, "SCRAM-SHA-256"),
+        (("PLAIN", "OAUTHBEARER"), TOKEN, True, "OAUTHBEARER"),
+        ((*ALL, "OAUTHBEARER"), TOKEN, True, "XOAUTH2"),
+        ((*ALL, "EXTERNAL"), Credentials("", method="external"), True, "EXTERNAL"),
     ],
 )
 def test_one_mechanism_is_chosen(
@@ -95,3 +101,36 @@ def test_a_secret_that_comes_back_is_not_shown() -> None:
 
 def test_no_secret_is_in_a_repr() -> None:
     assert "hunter2" not in repr(Credentials("u", "hunter2", token="hunter2"))
+
+
+def test_oauthbearer_names_the_user_and_ends_with_a_dummy() -> None:
+    conversation = auth.converse("OAUTHBEARER", Credentials("a=b,c@x.test", token="ya29.x"))
+    assert next(conversation) == b"n,a=a=3Db=2Cc@x.test,\1auth=Bearer ya29.x\1\1"
+    assert conversation.send(b'{"status": "invalid_token"}') == b"\1"
+
+
+def test_external_says_only_for_whom_we_act() -> None:
+    assert next(auth.converse("EXTERNAL", Credentials("", method="external"))) == b""
+    assert next(auth.converse("EXTERNAL", Credentials("tim", method="external"))) == b"tim"
+
+
+@pytest.mark.parametrize(
+    ("code", "credentials", "reason", "detail"),
+    [
+        (535, TOKEN, "token-refused", '{"status": "400", "was": "***"}'),
+        (454, TOKEN, "", '{"status": "400", "was": "***"}'),
+        (535, PASSWORD, "", ""),
+    ],
+)
+def test_a_refused_token_is_no_wrong_password(
+    code: int, credentials: Credentials, reason: str, detail: str
+) -> None:
+    challenge = '{"status": "400", "was": "ya29.x"}'
+    error = auth.refusal(parse_reply(code, ("no",)), challenge, credentials)
+    assert (error.reason, error.detail) == (reason, detail)
+
+
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
+def test_a_token_that_is_echoed_is_not_quoted(mechanism: str) -> None:
+    sent = auth.encode(next(auth.converse(mechanism, TOKEN)) or b"").decode()
+    assert auth.unspoken(f"what? {sent}", TOKEN) == "what? ***"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -38,8 +39,11 @@ def beside(manager: contextlib.AbstractAsyncContextManager[T]) -> Iterator[T]:
 
 @contextlib.contextmanager
 def peer(
-    *scripts: Script, tls: ssl.SSLContext | None = None, implicit: bool = False
+    *scripts: Script,
+    tls: ssl.SSLContext | None = None,
+    implicit: bool = False,
+    path: Path | None = None,
 ) -> Iterator[Peer]:
-    """Serve `scripts` on loopback while the command runs."""
-    with beside(scripted(*scripts, tls=tls, implicit=implicit)) as served:
+    """Serve `scripts` on loopback, or at a Unix socket, while the command runs."""
+    with beside(scripted(*scripts, tls=tls, implicit=implicit, path=path)) as served:
         yield served

@@ -12,6 +12,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 CRLF = "\r\n"
 
@@ -230,8 +231,12 @@ async def scripted(
     *scripts: Script,
     tls: ssl.SSLContext | None = None,
     implicit: bool = False,
+    path: Path | None = None,
 ) -> AsyncIterator[Peer]:
-    """Serve `scripts` on loopback; fail at the end if the client said what no script expects."""
+    """Serve `scripts` on loopback, or at a Unix socket.
+
+    Fails at the end if the client said what no script expects.
+    """
     peer = Peer()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -250,10 +255,12 @@ async def scripted(
             peer.left.set()
             tasks.discard(task)
 
-    server = await asyncio.start_server(
-        serve, "127.0.0.1", 0, ssl=tls if implicit else None, limit=2**24
-    )
-    peer.port = server.sockets[0].getsockname()[1]
+    context = tls if implicit else None
+    if path is None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context, limit=2**24)
+        peer.port = server.sockets[0].getsockname()[1]
+    else:
+        server = await asyncio.start_unix_server(serve, path, ssl=context, limit=2**24)
     try:
         yield peer
     finally:

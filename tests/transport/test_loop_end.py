@@ -26,7 +26,9 @@ def test_a_run_may_end_while_a_session_is_being_opened(
         "TLS": hang,
         "GREETING": implicit(server_tls(), hang),
         "STARTTLS": smtp("STARTTLS", STARTTLS=then("220 go ahead", hang)),
-        "second EHLO": smtp("STARTTLS", STARTTLS=then("220 go ahead", implicit(server_tls(), hang))),
+        "second EHLO": smtp(
+            "STARTTLS", STARTTLS=then("220 go ahead", implicit(server_tls(), hang))
+        ),
     }[stuck]
 
     async def give_up(port: int) -> None:

@@ -16,7 +16,7 @@ from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.smtp.envelope import Envelope, Mail
 from nexomailer_cli.smtp.failure import Failure, Scope
 from nexomailer_cli.smtp.outcome import Outcome, Phase, Status, Verdict
-from nexomailer_cli.transport import handshake
+from nexomailer_cli.transport import route
 from nexomailer_cli.transport.account import Account
 from nexomailer_cli.transport.base import Attempted, Event, Said, Withheld
 from nexomailer_cli.transport.dial import dial
@@ -466,7 +466,7 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
         sockets.append(await dial(host, port, **ways))
         return sockets[-1]
 
-    monkeypatch.setattr(handshake, "dial", spy)
+    monkeypatch.setattr(route, "dial", spy)
     return sockets
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexomailer_cli.config.settings import Provider, SmtpConfig
-from nexomailer_cli.transport.strategy import by_priority, round_robin, weighted
+from nexomailer_cli.transport.strategy import by_priority, rank, round_robin, serving, weighted
 
 
 def provider(name: str, priority: int = 1, weight: int = 1) -> Provider:
@@ -88,3 +88,42 @@ def test_every_strategy_keeps_every_provider_once_and_priorities_in_order(
     ):
         assert Counter(map(id, order)) == Counter(map(id, providers))
         assert [each.priority for each in order] == sorted(each.priority for each in providers)
+
+
+# --- for whom ----------------------------------------------------------------------------------
+
+
+def shop(name: str, *addresses: str, priority: int = 1) -> Provider:
+    config = SmtpConfig(host=f"{name}.test")
+    return Provider(name=name, priority=priority, from_addresses=addresses, config=config)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "author", "is_for"),
+    [
+        ("*@shop.example", "ann@shop.example", True),
+        ("*@shop.example", "Ann@SHOP.example", True),
+        ("*@shop.example", "ann@web.shop.example", False),
+        ("*@*.shop.example", "ann@web.shop.example", True),
+        ("*@shop.example", "ann@shop.example.org", False),
+        ("*@shop.example", "ann@myshop.example", False),
+        ("ops+*@a.test", "ops+cron@a.test", True),
+        ("ops+*@a.test", "ops@a.test", False),
+        ("a.b@c.test", "aXb@c.test", False),
+        ("*@bücher.example", "x@xn--bcher-kva.example", True),
+        ("*@*.bücher.example", "x@a.xn--bcher-kva.example", True),
+        ("*", "anybody@anywhere.test", True),
+    ],
+)
+def test_whom_a_provider_is_for(pattern: str, author: str, is_for: bool) -> None:
+    assert (rank(shop("a", pattern), author) is not None) is is_for
+
+
+def test_who_names_the_author_comes_before_who_takes_anybody_and_others_do_not_come() -> None:
+    general, ours, theirs = shop("g"), shop("o", "*@o.test", priority=9), shop("t", "*@t.test")
+    providers = (general, theirs, ours)
+    assert tuple(map(names, serving(providers, "x@o.test"))) == ("o", "g")
+    assert tuple(map(names, serving(providers, "x@else.test"))) == ("", "g")
+    assert tuple(map(names, serving(providers, None))) == ("gto", "")
+    ranks = [rank(each, "x@o.test") for each in providers]
+    assert ranks == [(True, 1), None, (False, 9)]

@@ -22,7 +22,7 @@ DESK = Desk(SETTINGS)
 class Handler:
     """What aiosmtpd asks at each step."""
 
-    async def handle_RCPT(
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if not DESK.knows(address):
@@ -31,7 +31,9 @@ class Handler:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(  # noqa: N802 - aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
         content = envelope.original_content
         assert content is not None
         name = DESK.keep(
@@ -79,7 +81,8 @@ class Commands(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.msg == "%r >> %r" and isinstance(record.args, tuple):
             peer, line = record.args
-            name = bytes(line).partition(b" ")[0].decode("latin-1").upper()
+            assert isinstance(line, bytes)
+            name = line.partition(b" ")[0].decode("latin-1").upper()
             DESK.tell("command", str(peer), name=name)
 
 
