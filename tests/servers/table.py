@@ -53,7 +53,7 @@ ANNOUNCED = "announced"
 AFTER = """
 One message alone goes out as the server announces: with CHUNKING in BDAT, without it after DATA.
 "Joined" says that the server was found to take the next message's commands behind the end of the
-content; "one by one" that it was asked, and did not.
+content; "one by one" that it did not, or announces no PIPELINING and was not asked.
 
 ## What they announce
 
