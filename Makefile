@@ -23,9 +23,9 @@ fix: .venv/.dev  ## what can be mended by machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-servers: .venv/.dev  ## against a real Postfix, Exim and Dovecot, and real proxies; installs them, so needs root
+test-servers: .venv/.dev  ## against real servers and proxies, into docs/servers.md; installs them, so needs root
 	tests/servers/install.sh
-	$(BIN)/pytest -m servers tests/servers
+	$(BIN)/pytest -m servers --numprocesses=2 --dist=loadgroup --timeout=120 tests/servers
 
 KILLS ?= 5
 storm: .venv/.installed  ## kill bulk runs at random instants: nothing twice, nothing lost

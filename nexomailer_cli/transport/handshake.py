@@ -38,6 +38,19 @@ if TYPE_CHECKING:
     from nexomailer_cli.smtp.auth import Conversation, Credentials
 
 
+class _Client(aiosmtplib.SMTP):
+    """Hangs up where its parent parts politely.
+
+    A polite end of TLS waits half a minute for a peer that is stuck; and an event loop that
+    is closed meanwhile, as at the end of a run, fails.
+    """
+
+    def close(self) -> None:
+        if self.transport is not None:
+            cast("asyncio.Transport", self.transport).abort()
+        super().close()
+
+
 class Handshake:
     """One try to open a session. `phase` and `tls_version` say how far it got."""
 
@@ -48,9 +61,8 @@ class Handshake:
         self._limits = limits
         self._observer = observer
         self._ehlo_name = terms.ehlo_name
-        self._opened: aiosmtplib.SMTP | None = None
+        self._opened: _Client | None = None
         self._witness: Witness | None = None
-        self._watched: asyncio.Transport | None = None
 
     async def open(self) -> Session:
         """Return an open session; raise TransportError with the phase that failed.
@@ -65,14 +77,8 @@ class Handshake:
             raise
 
     def _abort(self) -> None:
-        if self._opened is None:
-            return
-        # A polite end of TLS waits half a minute for a peer that is stuck. After a 421 aiosmtplib
-        # has begun one, and forgotten the wire.
-        for wire in (self._watched, cast("asyncio.Transport | None", self._opened.transport)):
-            if wire is not None:
-                wire.abort()
-        self._opened.close()
+        if self._opened is not None:
+            self._opened.close()
 
     async def _open(self) -> Session:
         terms = self._terms
@@ -95,7 +101,7 @@ class Handshake:
             sock = await reach(terms)
             self._ehlo_name = self._ehlo_name or own_literal(sock)
             self.phase = Phase.TLS if terms.implicit_tls else Phase.GREETING
-            self._opened = aiosmtplib.SMTP(
+            self._opened = _Client(
                 hostname=terms.name_in_certificate,
                 sock=sock,
                 use_tls=terms.implicit_tls,
@@ -110,7 +116,7 @@ class Handshake:
         self._said("S", f"{code} {printable(message)}")
 
     @property
-    def _client(self) -> aiosmtplib.SMTP:
+    def _client(self) -> _Client:
         assert self._opened is not None
         return self._opened
 
@@ -132,7 +138,6 @@ class Handshake:
             raise surplus(self.phase)
         self._witness = Witness(protocol)
         self._wire.set_protocol(self._witness)
-        self._watched = self._wire
         secured = cast("ssl.SSLObject | None", self._wire.get_extra_info("ssl_object"))
         self.tls_version = (secured.version() or "") if secured else ""
 

@@ -147,6 +147,7 @@ def run_process(
     stderr: IO[Any] | int = subprocess.PIPE,
     env: Mapping[str, str] | None = None,
     cwd: Path,
+    seconds: float = 20,
 ) -> Result:
     """Run the command in a process of its own; `stdin` is bytes, or a file as it is."""
     piped = stdin if isinstance(stdin, bytes) else None
@@ -159,7 +160,7 @@ def run_process(
             stderr=stderr,
             env=environment(env, cwd),
             cwd=cwd,
-            timeout=20,
+            timeout=seconds,
             check=False,
         )
     told = (done.stderr or b"").decode("utf-8", "backslashreplace")
