@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -454,12 +455,16 @@ async def test_after_a_421_to_auth_the_connection_is_dropped_at_once(
     # aiosmtplib begins a polite end of TLS then, and forgets the wire.
     script = (*secured("AUTH PLAIN"), Expect("AUTH"), Reply("421 4.7.0 later"), Deaf(), Hang())
     async with scripted(script, tls=server_tls()) as peer:
-        handshake = Handshake(terms(peer, tls=client_tls, credentials=PASSWORD), PROMPT)
+        sockets: list[socket.socket] = []
+
+        def look(event: Event) -> None:
+            if handshake._wire is not None:
+                sockets.append(handshake._wire.get_extra_info("socket"))
+
+        handshake = Handshake(terms(peer, tls=client_tls, credentials=PASSWORD), PROMPT, look)
         with pytest.raises(TransportError):
             await handshake.open()
-        assert handshake._watched is not None
-        wire = handshake._watched.get_extra_info("socket")
-        await eventually(lambda: wire.fileno() == -1)
+        await eventually(lambda: sockets[0].fileno() == -1)
 
 
 async def test_the_json_of_a_refused_token_is_kept() -> None:
