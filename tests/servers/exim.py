@@ -25,6 +25,7 @@ from tests.servers.server import (
     Delivery,
     Server,
     Told,
+    has_children,
     until,
 )
 
@@ -129,8 +130,6 @@ class Exim(Server):
     mechanisms = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER")
     unknown_user = (550, "")
     log_name = "log/mainlog"
-    begin = re.compile(r"SMTP connection from \S+ \(TCP/IP connection count")
-    end = re.compile(r"closed by QUIT|\] lost |\(gnutls_handshake\)")
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @classmethod
@@ -170,6 +169,11 @@ class Exim(Server):
     def is_idle(self) -> bool:
         """Whether nothing was accepted."""
         return not self._queued()
+
+    def is_settled(self) -> bool:
+        """Whether nobody is connected any more: each session is a process."""
+        assert self._process is not None
+        return not has_children(self._process)
 
     def taken(self) -> list[Delivery]:
         """Take out what is in the queue."""

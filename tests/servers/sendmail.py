@@ -25,6 +25,7 @@ from tests.servers.server import (
     Delivery,
     Server,
     Told,
+    has_children,
     until,
 )
 
@@ -143,8 +144,7 @@ class Sendmail(Server):
     def is_settled(self) -> bool:
         """Whether nobody is connected any more: each session is a process."""
         assert self._process is not None
-        pid = self._process.pid
-        return not Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return not has_children(self._process)
 
     def taken(self) -> list[Delivery]:
         """Take out what is in the queue."""

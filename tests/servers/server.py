@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import socket
+import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -91,7 +92,7 @@ class Server(ABC):
     mechanisms: ClassVar[tuple[str, ...]]
     mechanisms_in_clear: ClassVar[tuple[str, ...]] = ()
     unknown_user: ClassVar[tuple[int, str]] = (550, "5.1.1")
-    # The name of its log, and how that tells of a session's begin and end.
+    # The name of its log, and how that tells of a session's begin and end, if it is asked.
     log_name: ClassVar[str]
     begin: ClassVar[re.Pattern[str]]
     end: ClassVar[re.Pattern[str]]
@@ -162,6 +163,11 @@ class Server(ABC):
         if owner:
             shutil.chown(key, owner)
         return certificate, key
+
+
+def has_children(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a server that makes a process for each session has one; those tell best."""
+    return bool(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
 
 
 def free_ports(names: tuple[str, ...]) -> dict[str, int]:
