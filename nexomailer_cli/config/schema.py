@@ -91,6 +91,8 @@ def _described(key: Key) -> Schema:
 def _value(key: Key) -> Schema:
     if key.kind in BLOCKS:
         return {"$ref": f"#/$defs/{key.kind.__name__}"}
+    if key.kind is Secret and key.has("command"):
+        return SECRETS["command"]
     if key.kind is Secret:
         return {"$ref": "#/$defs/Secret"}
     if key.has("duration"):

@@ -170,3 +170,12 @@ def test_with_a_preset_nothing_must_be_there() -> None:
     table = tomllib.loads('[[providers]]\npreset = "maildev"')
     assert complaints(table) == []
     assert refused(table) == []
+
+
+def test_a_command_that_prints_a_token_is_a_list() -> None:
+    def with_command(value: object) -> list[str]:
+        auth = {"type": "oauth2", "user": "me", "access_token_command": value}
+        return refused({"providers": [{"config": {"host": "h", "auth": auth}}]})
+
+    assert with_command(["token", "me"]) == []
+    assert with_command("token me") != []
