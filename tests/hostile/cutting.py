@@ -150,8 +150,8 @@ class _Guest:
             await self._end()
         if size is None:
             # A lone dot is the whole content where nobody was taken.
-            while (await self._reader.readuntil(b"\n")) != b".\r\n":
-                pass
+            if (await self._reader.readuntil(b"\n")) != b".\r\n":
+                await self._reader.readuntil(b"\r\n.\r\n")
         else:
             await self._reader.readexactly(size)
         is_cut = self._server.is_due("end")
@@ -182,7 +182,7 @@ async def cutting(server: Cutter) -> AsyncIterator[Cutter]:
         writer.close()
         tasks.discard(task)
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**23)
     listener = listening.sockets[0]
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     server.port = listener.getsockname()[1]

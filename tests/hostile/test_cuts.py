@@ -22,8 +22,8 @@ from tests.support.run import run
 
 SECRET = "Cut-Off-Pa55word"
 # How long a server may be silent that falls silent, one with much to read, and one in order.
-HASTY, THOROUGH, PATIENT = "300ms", "1s", "8s"
-BIG = "a line that says little\n" * 200_000  # more than all buffers hold
+HASTY, THOROUGH, PATIENT = "300ms", "1500ms", "8s"
+BIG = ("a line " * 11 + "\n") * 60_000  # more than all buffers hold
 LETTER = ("--from", "a@a.test", "--subject", "Hi", "--text", "@body")
 REFUSED, TAKEN, ALSO_TAKEN = "no@b.test", "r1@b.test", "r2@b.test"
 

@@ -32,7 +32,7 @@ from tests.hostile.reading import Reading, intended, is_meant
 from tests.hostile.strings import GIANTS, MANY, MILLION, STRINGS
 from tests.support.run import run
 
-SECONDS = 2.0  # a quadratic parser takes minutes
+SECONDS = 6.0  # of the processor; a quadratic parser takes minutes
 Place = Callable[[str], Mail]
 USUAL: dict[str, Any] = {
     "sender": "a@a.test",
@@ -150,11 +150,11 @@ EXTRA |= {"disposition-notification-to"}
 
 def attempt(place: Place, text: str) -> Mail | None:
     """Return the mail, None where the text is refused; either way at once."""
-    begun = time.monotonic()
+    begun = time.thread_time()
     mail = None
     with suppress(NexomailerError):
         mail = place(text)
-    assert time.monotonic() - begun < SECONDS, text[:40]
+    assert time.thread_time() - begun < SECONDS, text[:40]
     return mail
 
 
@@ -223,13 +223,13 @@ def test_a_million_characters_of_addresses_take_no_time() -> None:
 @pytest.mark.parametrize("write", [command.ehlo, command.mail, command.rcpt])
 def test_a_command_is_one_line_or_refused(write: Callable[[str], bytes]) -> None:
     for key, text in {**STRINGS, **GIANTS}.items():
-        begun = time.monotonic()
+        begun = time.thread_time()
         with suppress(NexomailerError):
             line = write(text)
             assert line.endswith(b"\r\n"), key
             assert not {*line[:-2]} & {0, 10, 13, 27}, key
             assert line.count(b">") <= 1, key
-        assert time.monotonic() - begun < SECONDS
+        assert time.thread_time() - begun < SECONDS
 
 
 # Where a run of many has the value of a row.
