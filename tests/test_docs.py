@@ -13,6 +13,7 @@ from nexomailer_cli.cli.exit_status import ExitStatus
 from nexomailer_cli.config.file import load_config
 from nexomailer_cli.config.keys import BLOCKS, keys_of
 from nexomailer_cli.config.settings import Config
+from tests.servers.table import AFTER, BEFORE, ROWS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -109,6 +110,14 @@ def test_the_links_within_the_readme_lead_somewhere() -> None:
     titles = re.findall(r"^##+ (.+)$", README, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
+
+
+def test_the_page_of_real_servers_is_what_their_tests_write() -> None:
+    page = (ROOT / "docs" / "servers.md").read_text("utf-8")
+    for title in ROWS.values():
+        assert f"| {title} |" in page
+    assert page.startswith(BEFORE)
+    assert AFTER in page
 
 
 def test_the_two_commands_are_what_ci_runs() -> None:

@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 
 
 def blame(
-    gate: Gate, dispositions: tuple[Disposition, ...], attempt: Attempt | None, now: float
+    gate: Gate,
+    dispositions: tuple[Disposition, ...],
+    attempt: Attempt | None,
+    now: float,
+    *,
+    is_repeated: bool = False,
 ) -> Troubled | None:
-    """Let a gate know what became of a mail; return what people should be told."""
+    """Let a gate know what became of a mail; return what people should be told.
+
+    `is_repeated` says that the mail has lost session after session there.
+    """
     failures = {each.failure.scope: each.failure for each in dispositions if each.failure}
     if provider := failures.get(Scope.PROVIDER):
         return _fail(gate, provider, attempt, now)
@@ -31,7 +39,7 @@ def blame(
         gate.lose(now)
         return Troubled(attempt, is_off=False) if attempt else None
     elif failures.keys() == {Scope.SESSION}:
-        gate.give_back()
+        gate.fail(now) if is_repeated else gate.give_back()
     else:
         gate.succeed(now)
     return None

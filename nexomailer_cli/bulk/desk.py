@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from nexomailer_cli.bulk.blame import blame
 from nexomailer_cli.bulk.events import Settled
-from nexomailer_cli.bulk.ruling import Ruling, first_words, refused_in, rule, words_of
+from nexomailer_cli.bulk.ruling import (
+    LONGEST_DELAY,
+    Ruling,
+    first_words,
+    refused_in,
+    rule,
+    words_of,
+)
 from nexomailer_cli.bulk.state import Intent, State, Verdicted
 from nexomailer_cli.bulk.tally import Tally
 from nexomailer_cli.bulk.vigil import Vigil
@@ -159,7 +166,9 @@ class Desk:
         attempt: Attempt | None,
         now: float,
     ) -> None:
-        trouble = blame(self.line_up.gates[job.provider], dispositions, attempt, now)
+        is_repeated = job.sessions >= MAX_SESSIONS
+        gate = self.line_up.gates[job.provider]
+        trouble = blame(gate, dispositions, attempt, now, is_repeated=is_repeated)
         if trouble is not None:
             self.last_trouble = trouble.attempt
             self._course.tell(trouble)
@@ -191,23 +200,24 @@ class Desk:
         elif scope is Scope.PROVIDER:
             job.avoided |= {job.provider}
         if job.is_intended or ruling.rest != job.rest:
-            self._note(job, ruling, State.WAITING, text)
+            # What keeps a row that was tried before from a second copy is its own lease.
+            self._note(job, ruling, State.LEASED if job.tries else State.WAITING, text)
         self._requeue(job, now)
 
     def _defer(self, job: Job, ruling: Ruling, text: str, now: float) -> None:
-        """Put a row off; one whose message was deferred goes to another provider at once."""
+        """Put a row off; what another provider may do better goes there at once."""
         job.tries += 1
         job.sessions = 0
         failure = ruling.decisive.failure
         job.avoided |= {job.provider}
-        is_tried_elsewhere = failure is not None and failure.scope is Scope.MESSAGE
+        is_tried_elsewhere = failure is not None and failure.may_fail_over
         if is_tried_elsewhere and not (job.avoided | job.shut) >= self.line_up.usable():
             self._note(job, ruling, State.LEASED, text)
             self._requeue(job, now)
             return
         job.avoided = frozenset()
         delay = retry_delay(ruling.decisive, job.tries)
-        due = now + min(delay, 86400.0) * (1.0 + JITTER * self._course.random.random())
+        due = now + min(delay, LONGEST_DELAY) * (1.0 + JITTER * self._course.random.random())
         verdict = self._note(job, ruling, State.DEFERRED, text, due)
         is_final = due > self._course.until
         if not is_final:

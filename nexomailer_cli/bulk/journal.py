@@ -109,7 +109,8 @@ class Journal:
         every leased row, since the last records may not have reached the disk.
         """
         boot = boot_id()
-        is_same_boot = self.facts.get("boot") == boot
+        # Where nobody says, it may have been restarted.
+        is_same_boot = bool(boot) and self.facts.get("boot") == boot
         with self._writing() as write:
             lost = write.execute(sql.LOSE_SENDING, (KILLED,)).rowcount
             if not is_same_boot:
@@ -187,10 +188,27 @@ class Journal:
         ((due,),) = self._read(sql.OPEN_DUE, (until, first, last))
         return None if due is None else float(due)
 
-    def spent(self, provider: str, period: float, since: int) -> tuple[tuple[int, int], ...]:
-        """Return slot and count of what a provider has taken since a slot; forget the rest."""
+    def hurry(self, latest: float) -> None:
+        """Let rows that wait for a later moment wait no more.
+
+        Nothing is put off for so long: it was recorded by a clock that was fast.
+        """
+        with self._writing() as write:
+            write.execute(sql.HURRY, (latest,))
+
+    def spent(
+        self, provider: str, period: float, since: int, now: int = LAST
+    ) -> tuple[tuple[int, int], ...]:
+        """Return slot and count of what a provider has taken since a slot; forget the rest.
+
+        What a clock that was fast recorded of a time to come was taken `now`.
+        """
         with self._writing() as write:
             write.execute(sql.FORGET_SPENT, (provider, period, since))
+            ((later,),) = write.execute(sql.SPENT_LATER, (provider, period, now))
+            if later:
+                write.execute(sql.FORGET_LATER, (provider, period, now))
+                write.execute(sql.SPEND_MORE, (provider, period, now, later))
         found = self._read(sql.SPENT, (provider, period, since))
         return tuple((slot, count) for slot, count in found)
 

@@ -19,7 +19,9 @@ APPLICATION_ID = 0x6E78626A  # "nxbj"
 VERSION = 1
 CACHE_KIB = 16 * 1024
 
+# One transaction: who is killed in between leaves an empty file, which is a journal to be made.
 CREATE = f"""
+BEGIN;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -44,6 +46,7 @@ CREATE TABLE spent (
     count INTEGER NOT NULL,
     PRIMARY KEY (provider, period, slot)
 ) WITHOUT ROWID;
+COMMIT;
 """
 
 

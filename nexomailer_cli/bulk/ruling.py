@@ -10,6 +10,7 @@ from nexomailer_cli.bulk.state import State
 from nexomailer_cli.smtp.failure import Scope
 from nexomailer_cli.smtp.outcome import Attempt, Disposition, Phase, Verdict
 from nexomailer_cli.transport.account import SIGN_IN_CODES
+from nexomailer_cli.transport.retry import JITTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 AT_ONCE = frozenset({Scope.PROVIDER, Scope.RATE, Scope.QUOTA, Scope.SESSION, Scope.CROWD})
 # This provider will not take the row, another may.
 SHUT = frozenset({Scope.SENDER, Scope.CAPACITY})
+# Seconds until a row that was put off is tried again, before and after jitter.
+LONGEST_DELAY = 86400.0
+LONGEST_WAIT = LONGEST_DELAY * (1.0 + JITTER)
 
 _BETWEEN = "\x1f"
 
@@ -52,7 +56,7 @@ def rule(dispositions: tuple[Disposition, ...], flaw: str = "") -> Ruling:
     refused = next((d for d in dispositions if _is_refused(d)), None)
     if refused is not None:
         flaw = "\n".join((*_lines(flaw), *_flaws(dispositions)))
-    again = tuple(d for d in dispositions if d.failure is not None and not _is_refused(d))
+    again = tuple(d for d in dispositions if not (_is_accepted(d) or _is_refused(d)))
     if again:
         return _again(again, flaw)
     if flaw:
@@ -73,10 +77,14 @@ def _again(again: tuple[Disposition, ...], flaw: str) -> Ruling:
     )
 
 
+def _is_accepted(disposition: Disposition) -> bool:
+    return disposition.verdict is Verdict.ACCEPTED
+
+
 def _is_refused(disposition: Disposition) -> bool:
     failure = disposition.failure
     if failure is None:
-        return False
+        return disposition.verdict is Verdict.REJECTED
     return not failure.is_transient and not failure.may_fail_over
 
 

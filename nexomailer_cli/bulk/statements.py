@@ -30,6 +30,13 @@ SPEND = """INSERT INTO spent (provider, period, slot, count) VALUES (?, ?, ?, ?)
 SPENT = (
     "SELECT slot, count FROM spent WHERE provider = ? AND period = ? AND slot >= ? ORDER BY slot"
 )
+SPENT_LATER = (
+    "SELECT ifnull(sum(count), 0) FROM spent WHERE provider = ? AND period = ? AND slot > ?"
+)
+FORGET_LATER = "DELETE FROM spent WHERE provider = ? AND period = ? AND slot > ?"
+SPEND_MORE = """INSERT INTO spent (provider, period, slot, count) VALUES (?, ?, ?, ?)
+    ON CONFLICT (provider, period, slot) DO UPDATE SET count = count + excluded.count"""
+HURRY = "UPDATE rows SET due = 0 WHERE state = 4 AND due > ?"
 FORGET_SPENT = "DELETE FROM spent WHERE provider = ? AND period = ? AND slot < ?"
 
 # Who has a verdict keeps it; whoever is to be skipped now is, unless it is too late for that.

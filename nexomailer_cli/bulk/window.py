@@ -47,7 +47,7 @@ class Window:
 
     def take(self, now: float) -> None:
         """Take one, whether it is allowed or not."""
-        slot = int(now / self._width)
+        slot = self.slot(now)
         # A clock that was set back does not make the past forget.
         if not self._slots or self._slots[-1][0] < slot:
             self._slots.append([slot, 0])
@@ -60,7 +60,11 @@ class Window:
 
     def oldest_kept(self, now: float) -> int:
         """Return the first slot that still counts at `now`."""
-        return int((now - self.rate.period) / self._width)
+        return self.slot(now - self.rate.period)
+
+    def slot(self, moment: float) -> int:
+        """Return the slot of a moment."""
+        return int(moment / self._width)
 
     def changes(self) -> tuple[tuple[int, int], ...]:
         """Return slots and their counts that have changed since this was last asked."""

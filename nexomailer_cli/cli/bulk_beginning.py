@@ -27,12 +27,16 @@ CHANGES = {
 
 
 class Beginning:
-    """What is examined, recorded and compared before anything is sent."""
+    """What is examined, recorded and compared before anything is sent.
+
+    `told` are the unknown rows that were named.
+    """
 
     def __init__(self, options: BulkOptions, written: Writing, output: Output) -> None:
         self._options = options
         self._written = written
         self._output = output
+        self.told: frozenset[int] = frozenset()
 
     def prepare(self, journal: Journal) -> None:
         """Begin the journal, or let it continue with the rows and the message there are now.
@@ -56,7 +60,7 @@ class Beginning:
                 f"{counted(lost, 'row')} may or may not have been delivered when the last run was"
                 " cut off"
             )
-            tell_unknown(journal, self._output)
+            self.told = tell_unknown(journal, self._output)
 
     def _identity(self) -> dict[str, str]:
         """Return what the Message-IDs of a new run follow from."""

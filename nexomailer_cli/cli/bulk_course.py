@@ -22,6 +22,7 @@ from nexomailer_cli.cli.bulk_report import (
     exit_status,
     require_place,
     tell,
+    tell_unknown,
     write_table,
 )
 from nexomailer_cli.cli.bulk_run import Ended, Work, run
@@ -66,6 +67,7 @@ class Whole:
         self._plan = plan
         self._written = written
         self._output = everywhere.output
+        self._told: frozenset[int] = frozenset()  # the unknown rows that were named
         self._author: str | None = None  # where it decides about the provider
 
     def perform(self) -> int:
@@ -77,7 +79,9 @@ class Whole:
             named(self._config, options.provider)
         journal = Journal(options.journal_path, durable=options.durable)
         try:
-            Beginning(options, self._written, self._output).prepare(journal)
+            beginning = Beginning(options, self._written, self._output)
+            beginning.prepare(journal)
+            self._told = beginning.told
             return self._perform(journal)
         finally:
             journal.close()
@@ -189,6 +193,8 @@ class Whole:
             by_provider=desk.tally.by_provider,
         )
         tell(ending, journal, self._output)
+        if counts.get(State.UNKNOWN):
+            tell_unknown(journal, self._output, self._told)
         self._say_how_to_go_on(counts)
         self._finish(journal, ending)
         return status

@@ -155,7 +155,10 @@ def _windows(
 ) -> tuple[Window, ...]:
     # Of two rates over the same time the smaller one holds anyway.
     smallest = {rate.period: rate for rate in sorted(rates, reverse=True)}
-    return tuple(
-        Window(owner, rate, journal.spent(owner, rate.period, Window(owner, rate).oldest_kept(now)))
-        for rate in smallest.values()
-    )
+    return tuple(_window(owner, rate, journal, now) for rate in smallest.values())
+
+
+def _window(owner: str, rate: Rate, journal: Journal, now: float) -> Window:
+    empty = Window(owner, rate)
+    spent = journal.spent(owner, rate.period, empty.oldest_kept(now), empty.slot(now))
+    return Window(owner, rate, spent)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output
 
 MOST_REASONS = 20
+MOST_NAMED = 1000
 # What stands for states that last only as long as a run does.
 MEANT = {State.LEASED: State.WAITING, State.SENDING: State.UNKNOWN}
 NOT_SENT = (State.WAITING, State.LEASED)
@@ -113,11 +114,23 @@ def tell_reasons(journal: Journal, output: Output) -> None:
         output.fact(f"  and {len(found) - MOST_REASONS} further reasons")
 
 
-def tell_unknown(journal: Journal, output: Output) -> None:
-    """Name every row of which nobody knows whether it was delivered."""
-    for record in journal.records():
-        if record.state is State.UNKNOWN:
-            output.fact(f"row {record.number}, {record.key}: unknown: {record.text}")
+def tell_unknown(
+    journal: Journal, output: Output, told: frozenset[int] = frozenset()
+) -> frozenset[int]:
+    """Name the rows of which nobody knows whether they were delivered; return their numbers.
+
+    Without those that were `told` before.
+    """
+    unknown = [
+        record
+        for record in journal.records()
+        if record.state is State.UNKNOWN and record.number not in told
+    ]
+    for record in unknown[:MOST_NAMED]:
+        output.fact(f"row {record.number}, {record.key}: unknown: {record.text}")
+    if len(unknown) > MOST_NAMED:
+        output.fact(f"and {len(unknown) - MOST_NAMED} more; “nexomailer journal rows” lists them")
+    return frozenset(record.number for record in unknown)
 
 
 def require_place(path: str, kept: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from nexomailer_cli.bulk.course import Course
 from nexomailer_cli.bulk.desk import Desk
 from nexomailer_cli.bulk.ledger import Ledger
 from nexomailer_cli.bulk.queue import Queue
+from nexomailer_cli.bulk.ruling import LONGEST_WAIT
 from nexomailer_cli.bulk.runner import Clock, LoopTurns, Run, new_loop
 from nexomailer_cli.cli import signals
 from nexomailer_cli.cli.bulk_display import View
@@ -79,6 +80,7 @@ def run(work: Work) -> Ended:
 
 async def _run(work: Work) -> tuple[Desk, bool]:
     clock = Clock()
+    work.journal.hurry(clock() + LONGEST_WAIT)
     turns = LoopTurns(clock)
     options = work.options
     wishes = Wishes(

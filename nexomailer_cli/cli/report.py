@@ -41,7 +41,14 @@ def decisive(outcome: Outcome) -> Attempt | None:
         passing = (attempt for attempt in failed if finding_of(attempt).temporary)
         return next(passing, failed[0])
     answered = [attempt for attempt in failed if attempt.status is not Status.FAILED]
-    return (answered or failed)[-1]
+    return (_about_the_rest(outcome, failed) or answered or failed)[-1]
+
+
+def _about_the_rest(outcome: Outcome, failed: list[Attempt]) -> list[Attempt]:
+    """Return the attempts whose words are those about somebody who was not served after all."""
+    unserved = [each for each in outcome.dispositions if each.verdict is not Verdict.ACCEPTED]
+    said = [(each.phase, each.reply, each.reason) for each in unserved]
+    return [each for each in failed if (each.phase, each.reply, each.reason) in said]
 
 
 def as_json(

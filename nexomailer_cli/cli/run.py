@@ -16,7 +16,7 @@ from nexomailer_cli.cli.output import UNWRITABLE, Output, give_up
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -30,8 +30,8 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            return _explain(_unwritable(error), arguments)
+        if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+            return _explain(_OF_THE_SYSTEM[error.errno](error), arguments)
         if "--debug" in arguments:
             raise
         return _confess(error, arguments)
@@ -53,14 +53,24 @@ def _dispatch(arguments: Sequence[str]) -> int:
     return ExitStatus.OK
 
 
-# What typer writes by itself, such as help, comes back as one of these.
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+def _unopenable(error: OSError) -> errors.InputError:
+    return errors.InputError(
+        f"cannot open another file: {error.strerror}",
+        hint="Let this process open more of them (“ulimit -n” in a shell).",
+    )
 
 
 def _unwritable(error: OSError) -> errors.OutputError:
     if sys.stdout is not None:
         give_up(sys.stdout)
     return errors.OutputError(f"{UNWRITABLE}: {error.strerror}")
+
+
+# What typer writes by itself, such as help, and what Python loads, comes back as one of these.
+_OF_THE_SYSTEM: dict[int | None, Callable[[OSError], errors.NexomailerError]] = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO), _unwritable),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), _unopenable),
+}
 
 
 def _output(arguments: Sequence[str]) -> Output:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # Of X509_V_ERR_*: the name, or the address, is not in the certificate.
 WRONG_NAME = (62, 64)
+WANTS_STARTTLS = "tls.plaintext_on_tls_port"
 # What only X509_V_FLAG_X509_STRICT complains of.
 STRICT_ONLY = frozenset({24, 32, *range(79, 93)})
 
@@ -101,14 +102,15 @@ def _no_tls(exam: Examination, stage: TlsStage, error: TransportError) -> TlsSta
             summary="the server answered in clear instead of TLS",
             notes=(said,) if said else (),
         )
-        if said and said.startswith("220"):
-            alternatives.try_starttls(exam)
-            alternatives.look_around(exam)
     hello = exam.conversation.tls.hello() if exam.conversation.tls else None
     if hello and hello.wants_certificate and error.reason == "ALERT_40":
         # With TLS 1.2 a missing certificate is answered with a bare handshake_failure.
         error.reason = "ALERT_116"
-    return exam.failed(stage, error)
+    stage = exam.failed(stage, error)
+    if error.reason == "not-tls" and any(each.id == WANTS_STARTTLS for each in exam.found):
+        alternatives.try_starttls(exam)
+        alternatives.look_around(exam)
+    return stage
 
 
 def _negotiated(exam: Examination) -> TlsData | None:

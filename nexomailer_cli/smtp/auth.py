@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import contextlib
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -177,11 +178,17 @@ def refusal(reply: Reply, challenge: str, credentials: Credentials) -> Transport
 
 def unspoken(text: str, credentials: Credentials) -> str:
     """Return `text` with every form of the secret replaced: servers have echoed passwords."""
-    secrets = [secret for secret in (credentials.password, credentials.token) if secret]
-    sent = [b64 for secret in secrets for b64 in _sent(credentials, secret)]
-    for form in (*sent, *secrets):
+    for form in _forms(credentials):
         text = text.replace(form, "***")
     return text
+
+
+# A session asks for every reply.
+@lru_cache(maxsize=16)
+def _forms(credentials: Credentials) -> tuple[str, ...]:
+    secrets = [secret for secret in (credentials.password, credentials.token) if secret]
+    sent = [b64 for secret in secrets for b64 in _sent(credentials, secret)]
+    return (*sent, *secrets)
 
 
 def _sent(credentials: Credentials, secret: str) -> list[str]:

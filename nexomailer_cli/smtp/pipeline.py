@@ -38,7 +38,7 @@ from nexomailer_cli.smtp.transaction import Step, Transaction
 from nexomailer_cli.smtp.write import MAX_EAGER_BYTES, Write, grouped, pieces, single, with_content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.smtp.extensions import Extensions
@@ -52,12 +52,18 @@ class Pipeline:
 
     _current: Transaction  # from the first `submit` on
 
-    def __init__(self, extensions: Extensions, *, is_lmtp: bool = False) -> None:
+    def __init__(
+        self,
+        extensions: Extensions,
+        *,
+        is_lmtp: bool = False,
+        unspoken: Callable[[str], str] | None = None,
+    ) -> None:
         self.is_reusable = True  # whether another mail may be submitted
         self.may_join = True  # until a RSET is refused
         self._extensions = extensions
         self._is_lmtp = is_lmtp
-        self._reader = ReplyReader()
+        self._reader = ReplyReader(unspoken)
         self._unsent: deque[Write] = deque()
         self._expected: deque[Phase] = deque()
         self._joined: Transaction | None = None

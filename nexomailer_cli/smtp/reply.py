@@ -20,7 +20,7 @@ from nexomailer_cli.errors import ProtocolError
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # RFC 5321 section 4.5.3.1.5 allows 512 octets; enhanced codes, XOAUTH2 challenges
 # and web links in refusals reach a few kilobytes.
@@ -28,6 +28,7 @@ MAX_LINE_BYTES = 8 * 1024
 # EHLO replies of real servers have up to 20 lines, refusals with advice up to 10.
 MAX_REPLY_LINES = 128
 MAX_REPLY_BYTES = 32 * 1024
+MAX_QUOTED = 200  # octets of what is no reply
 # A session says the same few words again and again; those with a queue id stay out.
 MAX_KNOWN = 32
 
@@ -80,9 +81,14 @@ class Reply(Struct, frozen=True):
 
 
 class ReplyReader:
-    """Collects bytes and hands out whole replies."""
+    """Collects bytes and hands out whole replies.
 
-    def __init__(self) -> None:
+    `unspoken` takes a secret out of a line: servers have echoed passwords, and not only to the
+    command that they came with. Where there is one, what is no reply is not quoted at all.
+    """
+
+    def __init__(self, unspoken: Callable[[str], str] | None = None) -> None:
+        self._unspoken = unspoken
         self._buffer = b""
         self._known: dict[bytes, Reply] = {}
         self._code = 0
@@ -134,16 +140,25 @@ class ReplyReader:
             raise _too_long("reply")
         match = _LINE.match(line)
         if match is None:
-            raise _not_smtp(f"the other side does not speak SMTP: it said “{_shown(line)}”", line)
+            said = self._quoted(line)
+            words = f": it said “{said}”" if said else ""
+            raise _not_smtp(f"the other side does not speak SMTP{words}", said)
         code = int(match[1])
         if self._lines and code != self._code:
-            raise _not_smtp(f"one reply with two codes, {self._code} and {code}", line)
+            words = f"one reply with two codes, {self._code} and {code}"
+            raise _not_smtp(words, self._quoted(line))
         self._code = code
         self._lines.append(match[3])
         return None if match[2] == b"-" else self._finish()
 
+    def _quoted(self, line: bytes) -> str:
+        # It is cut off somewhere, and half a token is still one to hide.
+        return "" if self._unspoken else _decoded(line[:MAX_QUOTED])
+
     def _finish(self) -> Reply:
         lines = tuple(map(_decoded, self._lines))
+        if self._unspoken is not None:
+            lines = tuple(map(self._unspoken, lines))
         self._lines.clear()
         self._size = 0
         return parse_reply(self._code, lines)
@@ -168,12 +183,8 @@ def _decoded(line: bytes) -> str:
     return printable(line.decode("utf-8", "backslashreplace")).strip()
 
 
-def _shown(line: bytes) -> str:
-    return _decoded(line[:200])
-
-
-def _not_smtp(message: str, line: bytes) -> ProtocolError:
-    return ProtocolError(message, phase="", reason="not-smtp", detail=_shown(line))
+def _not_smtp(message: str, detail: str) -> ProtocolError:
+    return ProtocolError(message, phase="", reason="not-smtp", detail=detail)
 
 
 def _too_long(what: str) -> ProtocolError:

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+# What OpenSSL says while more is to come: not the fault, but what was being done when it came.
+_UNFINISHED = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
 def broken(error: BaseException, phase: Phase) -> TransportError:
     """Return the TransportError that `error` amounts to in `phase`."""
     chain = list(_chain(error))
     for link in chain:
-        if isinstance(link, ssl.SSLError):
+        if isinstance(link, ssl.SSLError) and not isinstance(link, _UNFINISHED):
             return tls_failure(link, phase)
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return _greeting(error)

@@ -69,7 +69,8 @@ class Clerk:
             # The server had hung up while nobody spoke. That is no try of this mail's.
             self._home.heal(job.mail)
             return
-        lost = job.lost(self._account, error)
+        # Who was refused before the session was lost stays refused.
+        lost = tuple(map(self._account.judged, job.lost(self._account, error)))
         self._settle(job, complete(job.mail, job.tell(lost), lost), error)
 
     def follow(self, job: Job) -> None:

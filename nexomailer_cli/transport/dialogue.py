@@ -29,7 +29,9 @@ class Dialogue(asyncio.Protocol):
         self.extensions = session.extensions
         self.tls_version = session.tls_version
         self._observer = observer
-        self._pipeline = Pipeline(session.extensions, is_lmtp=session.is_lmtp)
+        self._pipeline = Pipeline(
+            session.extensions, is_lmtp=session.is_lmtp, unspoken=session.unspoken
+        )
         self._loop = asyncio.get_running_loop()
         self._fault: TransportError | None = None
         self._is_paused = False

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
@@ -37,6 +38,19 @@ if TYPE_CHECKING:
     from nexomailer_cli.smtp.auth import Conversation, Credentials
 
 
+class _Client(aiosmtplib.SMTP):
+    """Hangs up where its parent parts politely.
+
+    A polite end of TLS waits half a minute for a peer that is stuck; and an event loop that
+    is closed meanwhile, as at the end of a run, fails.
+    """
+
+    def close(self) -> None:
+        if self.transport is not None:
+            cast("asyncio.Transport", self.transport).abort()
+        super().close()
+
+
 class Handshake:
     """One try to open a session. `phase` and `tls_version` say how far it got."""
 
@@ -47,7 +61,7 @@ class Handshake:
         self._limits = limits
         self._observer = observer
         self._ehlo_name = terms.ehlo_name
-        self._opened: aiosmtplib.SMTP | None = None
+        self._opened: _Client | None = None
         self._witness: Witness | None = None
 
     async def open(self) -> Session:
@@ -63,12 +77,8 @@ class Handshake:
             raise
 
     def _abort(self) -> None:
-        if self._opened is None:
-            return
-        if self._opened.transport is not None:
-            # A polite end of TLS waits half a minute for a peer that is stuck.
-            self._wire.abort()
-        self._opened.close()
+        if self._opened is not None:
+            self._opened.close()
 
     async def _open(self) -> Session:
         terms = self._terms
@@ -81,7 +91,9 @@ class Handshake:
         if terms.credentials is not None:
             await self._sign_in(extensions, terms.credentials)
         self._reading.verify_silence(self.phase)
-        return Session(self._wire, extensions, self.tls_version, terms.is_lmtp)
+        credentials = terms.credentials
+        unspoken = partial(auth.unspoken, credentials=credentials) if credentials else None
+        return Session(self._wire, extensions, self.tls_version, terms.is_lmtp, unspoken)
 
     async def _connect(self) -> None:
         terms = self._terms
@@ -89,7 +101,7 @@ class Handshake:
             sock = await reach(terms)
             self._ehlo_name = self._ehlo_name or own_literal(sock)
             self.phase = Phase.TLS if terms.implicit_tls else Phase.GREETING
-            self._opened = aiosmtplib.SMTP(
+            self._opened = _Client(
                 hostname=terms.name_in_certificate,
                 sock=sock,
                 use_tls=terms.implicit_tls,
@@ -104,7 +116,7 @@ class Handshake:
         self._said("S", f"{code} {printable(message)}")
 
     @property
-    def _client(self) -> aiosmtplib.SMTP:
+    def _client(self) -> _Client:
         assert self._opened is not None
         return self._opened
 

@@ -16,6 +16,7 @@ from nexomailer_cli.smtp.outcome import Phase
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from nexomailer_cli.config.proxy import Proxy
 
@@ -103,9 +104,13 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True):
-    """A session that may send, and the wire it runs on."""
+    """A session that may send, and the wire it runs on.
+
+    `unspoken` takes the secret of the sign-in out of what the server says.
+    """
 
     wire: asyncio.Transport
     extensions: Extensions
     tls_version: str
     is_lmtp: bool = False
+    unspoken: Callable[[str], str] | None = None

@@ -14,7 +14,7 @@ from nexomailer_cli.bulk.tally import Bounds
 from nexomailer_cli.errors import MessageError
 from nexomailer_cli.smtp.envelope import Mail
 from nexomailer_cli.smtp.failure import Failure, Scope
-from nexomailer_cli.smtp.outcome import Disposition, Phase, Verdict
+from nexomailer_cli.smtp.outcome import Attempt, Disposition, Phase, Verdict
 from nexomailer_cli.smtp.reply import Reply
 from tests.bulk.office import Answer, Office, rows, write
 
@@ -95,6 +95,18 @@ def test_the_fourth_lost_session_puts_the_row_off(tmp_path: Path) -> None:
     office.run()
     assert all_are(office, State.DEFERRED)
     assert office.pool.tries["r1@b.test"] == 4
+
+
+def test_a_row_that_loses_one_session_after_the_other_goes_to_the_next_provider(
+    tmp_path: Path,
+) -> None:
+    office = Office(tmp_path, 20, providers=("main", "backup"))
+    office.pools["main"].answer = lambda _address, _tries: Scope.SESSION
+    office.run()
+    assert all_are(office, State.ACCEPTED)
+    assert sum(office.pools["backup"].sent.values()) == 20
+    # Who does that to three rows is left alone.
+    assert len(office.pools["main"].tries) <= 6
 
 
 def test_the_next_provider_serves_while_the_first_is_down(tmp_path: Path) -> None:
@@ -276,6 +288,29 @@ def test_recipients_of_a_row_are_served_each_once(tmp_path: Path) -> None:
     office.pool.answer = answer
     office.run()
     assert office.pool.sent == Counter({"x1@b.test": 1, "y1@b.test": 1})
+
+
+def test_a_row_that_was_tried_before_keeps_its_lease_when_its_session_is_lost(
+    tmp_path: Path,
+) -> None:
+    """Otherwise a power cut would let it out again: it may be far behind the last leased row."""
+    office = Office(tmp_path, 1)
+    later = Reply(451, "4.7.1", ("Greylisted",))
+    office.pool.answer = lambda _address, tries: (later, Scope.SESSION, OK)[tries - 1]
+    put_back, intend = office.desk.put_back, office.desk.intend
+    seen = []
+
+    def lost(mail: Mail, attempt: Attempt, failure: Failure) -> None:
+        intend(mail, lambda: None)
+        office.ledger.flush()
+        put_back(mail, attempt, failure)
+        office.ledger.flush()
+        seen.append(office.states[1])
+
+    office.desk.put_back = lost  # type: ignore[method-assign]
+    office.run()
+    assert seen == [State.LEASED]
+    assert office.states == {1: State.ACCEPTED}
 
 
 def test_a_server_that_loses_messages_is_not_given_many(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nexomailer_cli.bulk import boot
+from nexomailer_cli.bulk import boot, journal_file
 from nexomailer_cli.bulk.journal import Journal
 from nexomailer_cli.bulk.state import Entry, Intent, State, Verdicted
 from nexomailer_cli.errors import InputError, MessageError, OutputError
@@ -80,6 +80,17 @@ def test_rows_are_on_record_all_or_none(path: str) -> None:
     assert not Path(path).exists()
 
 
+def test_a_journal_that_was_not_finished_is_made_anew(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = journal_file.CREATE
+    monkeypatch.setattr(journal_file, "CREATE", whole.replace("TABLE spent", "TABLE spent spent"))
+    with pytest.raises(InputError):
+        Journal(path)
+    monkeypatch.setattr(journal_file, "CREATE", whole)
+    begun(path).close()
+
+
 def test_what_is_recorded_is_read_back(path: str) -> None:
     journal = begun(path, 3)
     journal.record(
@@ -130,6 +141,15 @@ def test_after_a_restart_of_the_machine_every_leased_row_is_unknown(
     assert "went down" in list(journal.records())[1].text
 
 
+def test_where_nobody_tells_of_restarts_there_may_have_been_one(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexomailer_cli.bulk.journal.boot_id", lambda: "")
+    journal = begun(path)
+    journal.lease(5)
+    assert journal.recover() == 5
+
+
 def test_without_a_restart_a_leased_row_is_as_before(path: str) -> None:
     journal = begun(path)
     journal.record((), [Verdicted(8, State.DEFERRED, 1)])
@@ -176,6 +196,19 @@ def test_another_input_keeps_the_verdicts_of_whom_it_knows(path: str) -> None:
     ]
     journal.note(more="x")
     assert journal.facts["input"] == "other"
+
+
+def test_what_a_fast_clock_recorded_does_not_hold_anything_up(path: str) -> None:
+    journal = begun(path, 2)
+    journal.record(
+        (),
+        [Verdicted(1, State.DEFERRED, 1, due=1e9), Verdicted(2, State.DEFERRED, 1, due=500.0)],
+        [("main", 60.0, 4, 1), ("main", 60.0, 7, 2), ("main", 60.0, 900, 5)],
+    )
+    journal.hurry(1000.0)
+    assert [each.due for each in journal.standings()] == [0.0, 500.0]
+    assert journal.spent("main", 60.0, 0, 7) == ((4, 1), (7, 7))
+    assert journal.spent("main", 60.0, 0) == ((4, 1), (7, 7))
 
 
 def test_a_row_skipped_as_the_same_once_more_does_not_take_the_verdict_of_the_other(

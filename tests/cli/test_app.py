@@ -144,6 +144,18 @@ def test_a_mail_that_was_sent_is_said_so_when_its_report_is_lost(tmp_path: Path)
     )
 
 
+def test_too_few_descriptors_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python opens a file for every module that it loads."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(room, "_dispatch", refused)
+    result = run("--help")
+    assert result.exit_status == 66
+    assert "ulimit -n" in result.stderr
+
+
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nexomailer_cli.bulk.journal import Journal
 from nexomailer_cli.sandbox.server import Sandbox
 from tests.cli.conftest import Post, parsed
 from tests.support.beside import beside
@@ -163,6 +164,25 @@ def test_a_changed_input_keeps_who_has_been_served(people: Post) -> None:
     assert bulk(people, "--yes").exit_status == 2
     assert bulk(people, "--yes", "--accept-changes").exit_status == 0
     assert arrived(people.sandbox, before) == Counter({"dan@b.test": 1})
+
+
+def test_what_a_power_cut_left_open_stays_so_whoever_changes_the_input(
+    people: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leases know rows by number, and a changed input has other numbers."""
+    bulk(people, "--yes", "--limit", "1")
+    journal = Journal(str(people.folder / "people.csv.journal"))
+    journal.lease(2)
+    journal.close()
+    write(people, ("new@b.test", "New"), ("cid@b.test", "Cid"), ("bob@b.test", "Bob"))
+    monkeypatch.setattr("nexomailer_cli.bulk.journal.boot_id", lambda: "the next boot")
+    before = len(people.sandbox.captured)
+    refused = bulk(people, "--yes")
+    assert refused.exit_status == 2
+    assert "row 2, bob@b.test: unknown" in refused.stderr
+    result = bulk(people, "--yes", "--accept-changes")
+    assert result.exit_status == 4, result.stderr
+    assert arrived(people.sandbox, before) == Counter({"new@b.test": 1, "cid@b.test": 1})
 
 
 def test_a_report_can_be_sent_again(post: Post) -> None:

@@ -276,12 +276,12 @@ def test_addresses_that_are_not_utf_8_are_refused() -> None:
     ],
 )
 def test_long_fields_take_no_time(value: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         mailboxes(value)
     except AddressError as error:
         assert len(str(error)) < 300
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t"))

@@ -155,9 +155,9 @@ def test_wrong_template_is_a_template_error(source: str, part: str) -> None:
     ],
 )
 def test_hostile_template_ends_soon(source: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     refusal(source, large="a" * 100_000, many=["x" * 1_000_000] * 40)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_long_strings_in_a_tag_are_fine() -> None:

@@ -38,7 +38,7 @@ ONLY_FAILOVER_HOPES = {
     *("banner.rejected", "ehlo.bad_name", "ehlo.no_esmtp", "ehlo.refused"),
     *("starttls.already_tls", "starttls.antivirus_500", "starttls.refused"),
     # out of step: a new connection starts anew, once
-    *("proto.out_of_step", "data.no_recipients", "auth.not_enabled", "reply.refused", "unknown"),
+    *("proto.out_of_step", "data.no_recipients", "auth.not_enabled", "reply.refused"),
     # the recipients are divided among several transactions
     "rcpt.too_many",
 }

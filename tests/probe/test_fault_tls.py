@@ -22,6 +22,17 @@ HANDSHAKES: dict[str, tuple[Handler, str, int]] = {
         "tls.plaintext_on_tls_port",
         78,
     ),
+    # Who begins TLS speaks before a greeting that waits a while: smtp-server, Exim.
+    "spoken to too soon": (
+        raw(b"421 mail.example.org You talk too soon\r\n"),
+        "tls.plaintext_on_tls_port",
+        78,
+    ),
+    "out of step": (
+        raw(b"554 SMTP synchronization error\r\n"),
+        "tls.plaintext_on_tls_port",
+        78,
+    ),
     "busy in clear": (raw(b"421 4.7.0 too many connections\r\n"), "tls.busy_in_plaintext", 75),
     "refused in clear": (raw(b"554 5.7.1 go away\r\n"), "banner.rejected", 69),
     "HTTP": (after_hello(raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")), "port.http", 76),
@@ -135,13 +146,15 @@ def test_a_client_certificate_is_missed_in_tls_1_2(trusting: Examiner, healthy: 
     assert "providers.config.tls.cert_file" in examined.worst.meaning + examined.worst.fix
 
 
+@pytest.mark.parametrize("first", ["220 peer.test ESMTP", "421 peer.test You talk too soon"])
 def test_the_port_that_speaks_plain_text_is_tried_with_starttls(
-    trusting: Examiner, healthy: Chain
+    trusting: Examiner, healthy: Chain, first: str
 ) -> None:
-    with serving(starttls(healthy.server_context(), "AUTH PLAIN")) as place:
+    hasty = after_hello(raw(f"{first}\r\n".encode()))
+    with serving(hasty, starttls(healthy.server_context(), "AUTH PLAIN")) as place:
         examined = trusting(f"127.0.0.1:{place.port}", "--security", "implicit")
     examined.failed("tls.plaintext_on_tls_port", 78)
-    assert examined.stage("tls").data.first_bytes.startswith("220 peer.test")
+    assert examined.stage("tls").data.first_bytes.startswith(first)
     assert examined.report.recommended is not None
     assert (examined.report.recommended.port, examined.report.recommended.security) == (
         place.port,

@@ -1,8 +1,8 @@
 """An Exim of our own: its configuration, account, queue and logs in one folder.
 
-It listens on a high port on loopback, with TLS from the first byte, and keeps what it accepts
-in its queue. The program lies in a folder too, beside the Postfix that is installed, whose
-package it cannot share a machine with; `install.sh` puts it there.
+It listens on high ports on loopback and keeps what it accepts in its queue. The program lies
+in a folder too, beside the Postfix that is installed, whose package it cannot share a machine
+with; `install.sh` puts it there.
 """
 
 from __future__ import annotations
@@ -10,13 +10,24 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nexomailer_cli.sandbox.certificate import make_identity
-from tests.servers.server import DOMAIN, MAILBOXES, SECONDS, SIZE_LIMIT, Server
+from tests.servers.server import (
+    DOMAIN,
+    HOSTNAME,
+    MAILBOXES,
+    SECONDS,
+    SIZE_LIMIT,
+    UMLAUT,
+    Accepted,
+    Delivery,
+    Server,
+    Told,
+    has_children,
+    until,
+)
 
 PROGRAM = Path(__file__).parents[2] / ".venv/exim/usr/sbin/exim4"
 USER = "Debian-exim"
@@ -28,18 +39,20 @@ log_file_path = {folder}/log/%slog
 pid_file_path = {folder}/exim.pid
 keep_environment =
 
-primary_hostname = mx.{domain}
+primary_hostname = {hostname}
 qualify_domain = {domain}
 local_interfaces = 127.0.0.1
 disable_ipv6
-daemon_smtp_ports = {port}
-tls_on_connect_ports = {port}
-tls_certificate = {folder}/server.pem
+daemon_smtp_ports = {starttls} : {implicit}
+tls_on_connect_ports = {implicit}
+tls_advertise_hosts = *
+tls_certificate = {certificate}
+tls_privatekey = {key}
 message_size_limit = {size_limit}
 # No name server is asked, and nothing leaves the queue.
 host_lookup =
 queue_only
-log_selector = +smtp_connection +smtp_protocol_error +smtp_syntax_error
+log_selector = +smtp_connection +smtp_protocol_error +smtp_syntax_error +received_recipients
 
 acl_smtp_rcpt = recipient
 acl_smtp_quit = goodbye
@@ -81,6 +94,29 @@ login:
   server_prompts = Username:: : Password::
   server_condition = ${{if and {{{{eq {{$auth1}}{{{user}}}}}{{eq {{$auth2}}{{{password}}}}}}}}}
   server_set_id = $auth1
+
+cram_md5:
+  driver = cram_md5
+  public_name = CRAM-MD5
+  server_advertise_condition = ${{if def:tls_in_cipher}}
+  server_secret = ${{if eq {{$auth1}}{{{user}}}{{{password}}}fail}}
+  server_set_id = $auth1
+
+xoauth2:
+  driver = plaintext
+  public_name = XOAUTH2
+  server_advertise_condition = ${{if def:tls_in_cipher}}
+  server_prompts = :
+  server_condition = ${{if eq {{$auth1}}{{user={user}\\x01auth=Bearer {token}\\x01\\x01}}}}
+  server_set_id = {user}
+
+oauthbearer:
+  driver = plaintext
+  public_name = OAUTHBEARER
+  server_advertise_condition = ${{if def:tls_in_cipher}}
+  server_prompts = :
+  server_condition = ${{if eq {{$auth1}}{{n,a={user},\\x01auth=Bearer {token}\\x01\\x01}}}}
+  server_set_id = {user}
 """
 
 
@@ -88,27 +124,41 @@ login:
 class Exim(Server):
     """A running Exim, which keeps what it accepts in its queue."""
 
+    name = "Exim"
+    extensions = frozenset({"PIPELINING", "SMTPUTF8", "CHUNKING", "8BITMIME"})
+    lacks = frozenset({"DSN"})
+    mechanisms = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER")
+    unknown_user = (550, "")
     log_name = "log/mainlog"
-    begin = re.compile(r"SMTP connection from \S+ \(TCP/IP connection count")
-    end = re.compile(r"closed by QUIT|\] lost |\(gnutls_handshake\)")
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
+    @classmethod
+    def programs(cls) -> tuple[str, ...]:
+        """Return the names or paths of the programs that it takes."""
+        return (str(PROGRAM),)
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of the program."""
+        told = subprocess.run(
+            [PROGRAM, "-C", "/dev/null", "-bV"], capture_output=True, text=True, check=True
+        )
+        return told.stdout.split()[2]
+
     def start(self) -> None:
-        """Write the configuration and start; return when the port is open."""
+        """Write the configuration and start; return when the ports are open."""
         for name in ("spool", "log"):
             (self.folder / name).mkdir()
             shutil.chown(self.folder / name, USER, USER)
-        # Read anew for each connection, which is no longer root's.
-        shutil.chown(self._write_identity(make_identity()), USER, USER)
         configuration = self._write_configuration()
-        self._process = subprocess.Popen(
+        self._process = process = subprocess.Popen(
             [PROGRAM, "-C", configuration, "-bdf"], stdin=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + SECONDS
-        while "listening" not in self.log:
-            assert self._process.poll() is None, f"Exim ended: {self._process.returncode}"
-            assert time.monotonic() < deadline, "Exim does not listen"
-            time.sleep(0.01)  # a program of its own, which tells nobody when it is ready
+        until(
+            lambda: process.poll() is not None or "listening" in self.log,
+            lambda: "Exim does not listen",
+        )
+        assert process.poll() is None, f"Exim ended: {process.returncode}"
 
     def stop(self) -> None:
         """Stop, and wait for the end."""
@@ -120,38 +170,81 @@ class Exim(Server):
         """Whether nothing was accepted."""
         return not self._queued()
 
-    def empty_queue(self) -> None:
-        """Forget what was accepted."""
-        for file in self._queued():
-            file.unlink()
+    def is_settled(self) -> bool:
+        """Whether nobody is connected any more: each session is a process."""
+        assert self._process is not None
+        return not has_children(self._process)
 
-    def taken(self) -> list[bytes]:
-        """Take out what is in the queue: its headers, in Exim's way of keeping them."""
-        contents = [file.read_bytes() for file in self._queued() if file.name.endswith("-H")]
-        self.empty_queue()
-        return contents
+    def taken(self) -> list[Delivery]:
+        """Take out what is in the queue."""
+        copies = []
+        for file in self._queued():
+            if file.name.endswith("-H"):
+                copies += _copies(file)
+            file.unlink(missing_ok=True)
+        return copies
+
+    def read(self, log: str) -> Told:
+        """Return what a part of the log tells."""
+        histories = re.findall(r"commands: (\S+)", log)
+        return Told(
+            commands=Counter(command for line in histories for command in line.split(",")),
+            refused=tuple(re.findall(r"rejected RCPT <([^>]*)>", log)),
+            accepted=tuple(_accepted(line) for line in log.splitlines() if " <= " in line),
+        )
 
     def _queued(self) -> list[Path]:
-        return [path for path in (self.folder / "spool/input").rglob("*") if path.is_file()]
-
-    @staticmethod
-    def commands(log: str) -> Counter[str]:
-        """Return how often each command was given, successful or not."""
-        lines = re.findall(r"commands: (\S+)", log)
-        return Counter(command for line in lines for command in line.split(","))
+        files = [path for path in (self.folder / "spool/input").rglob("*") if path.is_file()]
+        return sorted(files, reverse=True)  # ...-H before its ...-D
 
     def _write_configuration(self) -> Path:
+        # The key is read anew for each connection, which is no longer root's.
+        certificate, key = self.write_identity(owner=USER)
         text = CONFIGURATION.format(
             program=PROGRAM,
             folder=self.folder,
+            hostname=HOSTNAME,
             domain=DOMAIN,
-            port=self.port,
+            certificate=certificate,
+            key=key,
             size_limit=SIZE_LIMIT,
-            mailboxes=" : ".join(MAILBOXES),
+            mailboxes=" : ".join((*MAILBOXES, UMLAUT)),
             user=self.username,
             password=self.password,
+            token=self.token,
+            **self.ports,
         )
         file = self.folder / "exim.conf"
         file.touch(0o600)
         file.write_text(text)
         return file
+
+
+def _accepted(line: str) -> Accepted:
+    """Read `… ID <= sender H=… A=plain:who S=123 id=… for anna@… bert@…`."""
+    queue_id = line.split(" <= ")[0].split()[-1]
+    found = re.search(r" <= (\S+) .* A=([\w-]+):.* id=(\S+) for (.*)", line)
+    assert found, line
+    sender, driver, message_id, recipients = found.groups()
+    mechanism = driver.upper().replace("_", "-")
+    return Accepted(queue_id, f"<{message_id}>", sender, len(recipients.split()), mechanism)
+
+
+def _copies(header_file: Path) -> list[Delivery]:
+    """Read a message of the queue: who gets it and its headers, and its text from its side."""
+    told = header_file.read_bytes()
+    found = re.search(rb"\n(\d+)\n((?:[^\n]+\n)+)\n", told)
+    assert found, told
+    recipients = found[2].decode().splitlines()
+    assert len(recipients) == int(found[1])
+    headers, rest = b"", told[found.end() :]
+    while rest:
+        # `123F From: …`: the length, what kind it is (`*` for one that is no more), the header.
+        mark = re.match(rb"(\d{3,})(.) ?", rest)
+        assert mark, rest
+        start, end = mark.end(), mark.end() + int(mark[1])
+        headers += b"" if mark[2] == b"*" else rest[start:end]
+        rest = rest[end:]
+    text_file = header_file.with_name(header_file.name.removesuffix("-H") + "-D")
+    text = text_file.read_bytes().partition(b"\n")[2]
+    return [Delivery(each, headers + b"\n" + text) for each in recipients]

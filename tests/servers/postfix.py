@@ -1,6 +1,6 @@
 """A Postfix of our own: its configuration, queue, accounts and mailboxes in one folder.
 
-It listens on a high port on loopback, delivers to its own mailboxes only, and never
+It listens on high ports on loopback, delivers to its own mailboxes only, and never
 looks at the system's configuration or mail.
 """
 
@@ -10,15 +10,26 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from nexomailer_cli.sandbox.certificate import make_identity
-from tests.servers.server import DOMAIN, MAILBOXES, SECONDS, SIZE_LIMIT, Server
+from tests.servers.sasl import MECHANISMS, write_accounts
+from tests.servers.server import (
+    DOMAIN,
+    HOSTNAME,
+    MAILBOXES,
+    SECONDS,
+    SIZE_LIMIT,
+    UMLAUT,
+    Accepted,
+    Delivery,
+    Server,
+    Told,
+    until,
+)
 
-PROGRAMS = ("postfix", "saslpasswd2")
+PROGRAMS = ("postfix", "postconf", "saslpasswd2")
 
 MAIN = """\
 compatibility_level = 3.6
@@ -27,7 +38,7 @@ data_directory = {folder}/data
 maillog_file = {folder}/mail.log
 maillog_file_prefixes = {folder}
 
-myhostname = mail.{domain}
+myhostname = {hostname}
 mydestination =
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
@@ -45,19 +56,21 @@ virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 
 message_size_limit = {size_limit}
+virtual_mailbox_limit = 0
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 # Else whoever makes mistakes is kept waiting, one second each.
 smtpd_error_sleep_time = 0
 
 smtpd_tls_security_level = encrypt
-smtpd_tls_chain_files = {folder}/server.pem
+smtpd_tls_chain_files = {key}, {certificate}
 smtpd_sasl_auth_enable = yes
 # Where Debian's Postfix looks anyhow, whatever stands here.
 cyrus_sasl_config_path = {folder}/etc/sasl
 """
 
 MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
+127.0.0.1:{starttls} inet n - n - - smtpd
+127.0.0.1:{implicit} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
 cleanup   unix n - n - 0 cleanup
 qmgr      unix n - n 300 1 qmgr
 tlsmgr    unix - - n 1000? 1 tlsmgr
@@ -72,78 +85,72 @@ anvil     unix - - n - 1 anvil
 postlog   unix-dgram n - n - 1 postlogd
 """
 
-SASL = """\
-pwcheck_method: auxprop
-auxprop_plugin: sasldb
-sasldb_path: {folder}/sasldb2
-mech_list: PLAIN LOGIN
-"""
-
 
 @dataclass(slots=True)
 class Postfix(Server):
     """A running Postfix, which signs people in after STARTTLS only."""
 
+    name = "Postfix"
+    extensions = frozenset({"PIPELINING", "DSN", "SMTPUTF8", "CHUNKING", "8BITMIME"})
+    mechanisms = MECHANISMS
     log_name = "mail.log"
     begin = re.compile(r"smtpd\[\d+\]: connect from ")
     end = re.compile(r"smtpd\[\d+\]: disconnect from ")
 
+    @classmethod
+    def programs(cls) -> tuple[str, ...]:
+        """Return the names or paths of the programs that it takes."""
+        return PROGRAMS
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of the program."""
+        return subprocess.check_output(["postconf", "-d", "-h", "mail_version"], text=True).strip()
+
     def start(self) -> None:
         """Write the configuration and start. Raises CalledProcessError."""
         self._write_configuration()
-        self._write_identity(make_identity())
-        self._write_account()
-        # Returns when the port is open.
+        write_accounts(self, self.folder / "etc/sasl/smtpd.conf", owner="postfix")
+        # Returns when the ports are open.
         self._control("start")
 
     def stop(self) -> None:
         """Stop, and wait for the end of every process."""
         self._control("stop")
 
-    def delivered(self, mailbox: str, *, seconds: float = SECONDS) -> bytes:
-        """Wait for the one message of a mailbox, take it out and return it."""
-        deadline = time.monotonic() + seconds
-        while not (messages := self.messages(mailbox)):
-            assert time.monotonic() < deadline, f"no message for {mailbox}:\n{self.log}"
-            time.sleep(0.01)  # a program of its own, which tells nobody when it is done
-        (message,) = messages
-        content = message.read_bytes()
-        message.unlink()
-        return content
-
-    def messages(self, mailbox: str) -> list[Path]:
-        """Return what has arrived in a mailbox so far."""
-        assert mailbox in MAILBOXES
-        return sorted((self.folder / "mail" / mailbox / "new").glob("*"))
-
     def is_idle(self) -> bool:
-        """Whether nothing waits for its delivery, or is on its way."""
+        """Whether nothing waits for its delivery, or lies in a mailbox."""
+        return not self._is_on_its_way() and not self._delivered()
+
+    def taken(self) -> list[Delivery]:
+        """Wait until nothing is on its way, and take out what was delivered."""
+        until(
+            lambda: not self._is_on_its_way(),
+            lambda: f"the queue is never empty:\n{self.log[-5000:]}",
+            seconds=4 * SECONDS,
+        )
+        files = self._delivered()
+        copies = [Delivery(f"{f.parts[-3]}@{DOMAIN}", f.read_bytes()) for f in files]
+        for file in files:
+            file.unlink()
+        return copies
+
+    def read(self, log: str) -> Told:
+        """Return what a part of the log tells."""
+        return Told(
+            commands=_commands(log),
+            refused=tuple(re.findall(r" reject: RCPT from [^<]*<([^>]*)>", log)),
+            accepted=_accepted(log),
+        )
+
+    def _is_on_its_way(self) -> bool:
         queues = ("incoming", "active", "deferred", "maildrop", "corrupt", "hold")
-        return not any(
+        return any(
             files for queue in queues for *_, files in os.walk(self.folder / "queue" / queue)
         )
 
-    def taken(self) -> list[bytes]:
-        """Wait until nothing is on its way, and take out what was delivered."""
-        deadline = time.monotonic() + 4 * SECONDS
-        while not self.is_idle():
-            assert time.monotonic() < deadline, f"the queue is never empty:\n{self.log}"
-            time.sleep(0.05)  # a program of its own, which tells nobody when it is done
-        files = [file for mailbox in MAILBOXES for file in self.messages(mailbox)]
-        contents = [file.read_bytes() for file in files]
-        for file in files:
-            file.unlink()
-        return contents
-
-    @staticmethod
-    def commands(log: str) -> Counter[str]:
-        """Return how often each command was given, successful or not."""
-        given: Counter[str] = Counter()
-        for line in re.findall(r": disconnect from \S+ (.*) commands=", log):
-            for name, count in (each.split("=") for each in line.split()):
-                # `auth=1`, or `auth=0/1` where not all of them succeeded.
-                given[name.upper()] += int(count.rpartition("/")[2])
-        return given
+    def _delivered(self) -> list[Path]:
+        return sorted((self.folder / "mail").glob("*/new/*"))
 
     def _write_configuration(self) -> None:
         folders = {
@@ -154,31 +161,43 @@ class Postfix(Server):
         shutil.chown(folders["data"], "postfix")
         shutil.chown(folders["mail"], "nobody", "nogroup")
         mail = folders["mail"].stat()
-        mailboxes = ", ".join(f"{name}@{DOMAIN}={name}/" for name in MAILBOXES)
+        certificate, key = self.write_identity()
         main = MAIN.format(
             folder=self.folder,
+            hostname=HOSTNAME,
             domain=DOMAIN,
-            mailboxes=mailboxes,
+            mailboxes=", ".join(f"{name}@{DOMAIN}={name}/" for name in (*MAILBOXES, UMLAUT)),
             uid=mail.st_uid,
             gid=mail.st_gid,
             size_limit=SIZE_LIMIT,
+            certificate=certificate,
+            key=key,
         )
         (folders["etc"] / "main.cf").write_text(main)
-        (folders["etc"] / "master.cf").write_text(MASTER.format(port=self.port))
-        (folders["etc/sasl"] / "smtpd.conf").write_text(SASL.format(folder=self.folder))
-
-    def _write_account(self) -> None:
-        user, _, realm = self.username.partition("@")
-        accounts = self.folder / "sasldb2"
-        subprocess.run(
-            ["saslpasswd2", "-c", "-p", "-f", accounts, "-u", realm, user],
-            input=self.password.encode(),
-            check=True,
-        )
-        shutil.chown(accounts, "postfix")
+        (folders["etc"] / "master.cf").write_text(MASTER.format(**self.ports))
 
     def _control(self, command: str) -> None:
         done = subprocess.run(
             ["postfix", "-c", self.folder / "etc", command], capture_output=True, text=True
         )
         assert done.returncode == 0, f"postfix {command}: {done.stdout}{done.stderr}{self.log}"
+
+
+def _commands(log: str) -> Counter[str]:
+    given: Counter[str] = Counter()
+    for line in re.findall(r": disconnect from \S+ (.*) commands=", log):
+        for name, count in (each.split("=") for each in line.split()):
+            # `auth=1`, or `auth=0/1` where not all of them succeeded.
+            given[name.upper()] += int(count.rpartition("/")[2])
+    return given
+
+
+def _accepted(log: str) -> tuple[Accepted, ...]:
+    # A line each, of three processes: who sent it, what it is called, for how many it is.
+    mechanisms = dict(re.findall(r"smtpd\[\d+\]: (\w+): client=.* sasl_method=([\w-]+)", log))
+    names = dict(re.findall(r"cleanup\[\d+\]: (\w+): message-id=(\S+)", log))
+    envelopes = re.findall(r"qmgr\[\d+\]: (\w+): from=<([^>]*)>.* nrcpt=(\d+) ", log)
+    return tuple(
+        Accepted(queue_id, names[queue_id], sender, int(count), mechanisms.get(queue_id, ""))
+        for queue_id, sender, count in envelopes
+    )

@@ -13,10 +13,10 @@ from tests.servers import proxies
 from tests.servers.conftest import demand, running
 from tests.servers.dovecot import FULL, PROGRAMS, Dovecot
 from tests.servers.postfix import Postfix
-from tests.servers.server import DOMAIN, MAILBOXES
+from tests.servers.server import DOMAIN, MAILBOXES, free_port
 from tests.support.run import Result, run_process
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("routes")]
 
 SENDER = f"Änne <aenne@{DOMAIN}>"
 
@@ -24,7 +24,14 @@ SENDER = f"Änne <aenne@{DOMAIN}>"
 @pytest.fixture(scope="module")
 def dovecot() -> Iterator[Dovecot]:
     demand(*PROGRAMS)
-    with running(Dovecot) as server:
+    with running(lambda folder: Dovecot(folder, free_port())) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def postfix() -> Iterator[Postfix]:
+    demand(*Postfix.programs())
+    with running(Postfix) as server:
         yield server
 
 
@@ -103,7 +110,7 @@ def through(folder: Path, postfix: Postfix, proxy: tuple[str, str], password: st
     configured(
         folder,
         host="localhost",
-        port=postfix.port,
+        port=postfix.ports["starttls"],
         ip_version=4,
         proxy=f"{scheme}://{proxies.USER}:{password}@{place}",
         auth={"user": postfix.username, "pass": postfix.password},

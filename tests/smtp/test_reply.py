@@ -128,3 +128,14 @@ def test_a_session_remembers_few_words() -> None:
         [reply] = reader.receive(b"250 queued as %d\r\n" % number)
         assert reply.text == f"queued as {number}"
     assert len(reader._known) == MAX_KNOWN
+
+
+def test_a_secret_that_comes_back_late_is_not_quoted() -> None:
+    def reader() -> ReplyReader:
+        return ReplyReader(lambda line: line.replace("tanstaaf", "***"))
+
+    assert reader().receive(b"550 you said tanstaaf\r\n")[0].text == "you said ***"
+    for nonsense in (b"you said tansta", b"250-a\r\n550 tansta"):
+        with pytest.raises(ProtocolError) as caught:
+            reader().receive(nonsense + b"\r\n")
+        assert "tansta" not in f"{caught.value} {caught.value.detail}"

@@ -37,10 +37,12 @@ async def moody(mood: Callable[[int], str] = lambda _taken: OK) -> AsyncIterator
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await _converse(server, reader, writer)
-        writer.transport.abort()
-        tasks.discard(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await _converse(server, reader, writer)
+        finally:  # also when it is cancelled: the test is over, and somebody still connected
+            writer.transport.abort()
+            tasks.discard(task)
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
@@ -52,6 +54,8 @@ async def moody(mood: Callable[[int], str] = lambda _taken: OK) -> AsyncIterator
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await listening.wait_closed()
+        for _ in range(3):  # transports close in the loop's next turns
+            await asyncio.sleep(0)
 
 
 async def _converse(

@@ -1,4 +1,7 @@
-"""Runs the command: in this process, which is quick, or in one of its own, which is real."""
+"""Runs the command: in this process, which is quick, or in one of its own, which is real.
+
+Either way what it leaves behind is searched for the secrets that it was given.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from nexomailer_cli.cli.run import run as run_app
 from nexomailer_cli.cli.signals import ENDING
+from tests.support import secrecy
 
 COMMAND = (sys.executable, "-W", "error", "-m", "nexomailer_cli")
 CLOSED = "closed"
@@ -56,6 +60,7 @@ def run(
     """
     results, stderr = _stream(), _stream()
     with (
+        _watched(arguments, env, cwd),
         contextlib.chdir(cwd or Path.cwd()),
         _environment(env or {}, cwd),
         _standard_input(stdin),
@@ -64,7 +69,24 @@ def run(
         contextlib.redirect_stderr(stderr),
     ):
         status = run_app(arguments)
-    return Result(_written(results), _written(stderr).decode(), int(status))
+    return _searched(Result(_written(results), _written(stderr).decode(), int(status)))
+
+
+@contextlib.contextmanager
+def _watched(
+    arguments: Sequence[str | bytes], env: Mapping[str, str] | None, cwd: Path | None
+) -> Iterator[None]:
+    """See to it that no secret is given on the command line, or left in a file."""
+    secrecy.collect(env or {}, cwd)
+    secrecy.check("the command line", *map(os.fsencode, arguments))
+    before = secrecy.snapshot(cwd)
+    yield
+    secrecy.check_files(cwd, before)
+
+
+def _searched(result: Result) -> Result:
+    secrecy.check("the output", result.stdout, result.stderr.encode())
+    return result
 
 
 @contextlib.contextmanager
@@ -125,22 +147,24 @@ def run_process(
     stderr: IO[Any] | int = subprocess.PIPE,
     env: Mapping[str, str] | None = None,
     cwd: Path,
+    seconds: float = 20,
 ) -> Result:
     """Run the command in a process of its own; `stdin` is bytes, or a file as it is."""
     piped = stdin if isinstance(stdin, bytes) else None
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        input=piped,
-        stdin=None if isinstance(stdin, bytes) else stdin,
-        stdout=stdout,
-        stderr=stderr,
-        env=environment(env, cwd),
-        cwd=cwd,
-        timeout=20,
-        check=False,
-    )
+    with _watched(arguments, env, cwd):
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            input=piped,
+            stdin=None if isinstance(stdin, bytes) else stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment(env, cwd),
+            cwd=cwd,
+            timeout=seconds,
+            check=False,
+        )
     told = (done.stderr or b"").decode("utf-8", "backslashreplace")
-    return Result(done.stdout or b"", told, done.returncode)
+    return _searched(Result(done.stdout or b"", told, done.returncode))
 
 
 @contextlib.contextmanager
@@ -148,16 +172,20 @@ def running(
     *arguments: str, env: Mapping[str, str] | None = None, cwd: Path, stdin: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the command, and kill it at the end if it still runs."""
-    with subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdin=subprocess.DEVNULL if stdin is None else stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(env, cwd),
-        cwd=cwd,
-    ) as process:
+    with (
+        _watched(arguments, env, cwd),
+        subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(env, cwd),
+            cwd=cwd,
+        ) as process,
+    ):
         try:
             yield process
+            secrecy.check_processes(process.pid)
         finally:
             process.kill()
 
@@ -170,13 +198,15 @@ def wait_for(process: subprocess.Popen[bytes], words: str) -> str:
         line = process.stderr.readline().decode()
         assert line, told
         told += line
+    secrecy.check_processes(process.pid)
+    secrecy.check("the output", told.encode())
     return told
 
 
 def ended(process: subprocess.Popen[bytes]) -> Result:
     """Wait for the end of a started command."""
     stdout, stderr = process.communicate(timeout=10)
-    return Result(stdout, stderr.decode(), process.returncode)
+    return _searched(Result(stdout, stderr.decode(), process.returncode))
 
 
 def environment(env: Mapping[str, str] | None, cwd: Path) -> dict[str, str]:

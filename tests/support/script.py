@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support import secrecy
+
 CRLF = "\r\n"
 
 
@@ -135,6 +137,11 @@ class Peer:
     surprises: list[str] = field(default_factory=list)
     left: asyncio.Event = field(default_factory=asyncio.Event)  # a conversation is over
 
+    def hear(self, line: str) -> None:
+        """Take note of a line that a client said."""
+        secrecy.KEPT.overhear(line, self.heard)
+        self.heard.append(line)
+
     @property
     def verbs(self) -> list[str]:
         """The first word of every command heard."""
@@ -203,7 +210,7 @@ class _Conversation:
         if not data.endswith(b"\n"):
             raise ConnectionResetError
         line = data.decode("utf-8", "replace").rstrip(CRLF)
-        self._peer.heard.append(line)
+        self._peer.hear(line)
         if not line.upper().startswith(prefix.upper()):
             self._peer.surprises.append(f"expected {prefix!r}, heard {line!r}")
             raise ConnectionResetError

@@ -49,6 +49,11 @@ LOST = aiosmtplib.SMTPServerDisconnected("Connection lost")
             (Phase.STARTTLS, "ECONNRESET"),
         ),
         (ConnectionResetError(), Phase.TLS, (Phase.TLS, "ECONNRESET")),
+        (
+            caused(ConnectionResetError(), ssl.SSLWantReadError()),
+            Phase.STARTTLS,
+            (Phase.STARTTLS, "ECONNRESET"),
+        ),
         (OSError("other"), Phase.GREETING, (Phase.GREETING, "closed")),
         (tls("WRONG_VERSION_NUMBER"), Phase.TLS, (Phase.TLS, "WRONG_VERSION_NUMBER")),
         (tls("WRONG_VERSION_NUMBER"), Phase.STARTTLS, (Phase.STARTTLS, "WRONG_VERSION_NUMBER")),

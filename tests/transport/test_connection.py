@@ -196,7 +196,7 @@ async def test_what_breaks_within_the_content_was_certainly_not_delivered(
         with pytest.raises(TransportError) as caught:
             await connection.send(mail(content=BIG))
         await connection.aclose()
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 4.5
     assert caught.value.phase == Phase.CONTENT
     assert caught.value.reason in reasons
 
@@ -269,7 +269,7 @@ async def test_a_peer_that_never_reads_costs_bounded_time_over_tls(
         began = time.monotonic()
         with pytest.raises(TransportError) as caught:
             await connection.send(mail(content=BIG))
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < 4.5
         await connection.aclose()
     assert (caught.value.phase, caught.value.reason) == (Phase.CONTENT, "timeout")
 
@@ -325,7 +325,7 @@ async def test_a_reply_that_dribbles_in_has_one_time_out(text: str) -> None:
             await connection.send(mail())
         await connection.aclose()
     assert (caught.value.phase, caught.value.reason) == (Phase.MAIL, "timeout")
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 4.0
 
 
 async def test_each_reply_of_a_group_has_its_own_time_out() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -17,10 +18,11 @@ from nexomailer_cli.transport.base import Event, Said
 from nexomailer_cli.transport.handshake import Handshake
 from nexomailer_cli.transport.limits import Limits
 from nexomailer_cli.transport.terms import Session, Terms
-from tests.support.account import until_heard
+from tests.support.account import eventually, until_heard
 from tests.support.script import (
     Blank,
     Close,
+    Deaf,
     Dribble,
     Expect,
     Hang,
@@ -445,6 +447,24 @@ async def test_the_words_of_a_421_to_auth_are_kept() -> None:
     error, _ = await failure(script, credentials=PASSWORD)
     assert error.reply is not None
     assert error.reply.text == "Try again later"
+
+
+async def test_after_a_421_to_auth_the_connection_is_dropped_at_once(
+    server_tls: ServerTls, client_tls: ssl.SSLContext
+) -> None:
+    # aiosmtplib begins a polite end of TLS then, and forgets the wire.
+    script = (*secured("AUTH PLAIN"), Expect("AUTH"), Reply("421 4.7.0 later"), Deaf(), Hang())
+    async with scripted(script, tls=server_tls()) as peer:
+        sockets: list[socket.socket] = []
+
+        def look(event: Event) -> None:
+            if handshake._wire is not None:
+                sockets.append(handshake._wire.get_extra_info("socket"))
+
+        handshake = Handshake(terms(peer, tls=client_tls, credentials=PASSWORD), PROMPT, look)
+        with pytest.raises(TransportError):
+            await handshake.open()
+        await eventually(lambda: sockets[0].fileno() == -1)
 
 
 async def test_the_json_of_a_refused_token_is_kept() -> None:

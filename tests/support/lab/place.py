@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from ssl import SSLContext
 from threading import Event, Thread
 
+from tests.support import secrecy
+
 # No test waits as long; a server that does is stuck.
 PATIENCE = 10.0
 
@@ -47,7 +49,9 @@ class Wire:
             self._unread += self.more()
         line, _, rest = bytes(self._unread).partition(b"\n")
         self._unread = bytearray(rest)
-        self.place.heard.append(text := line.decode("utf-8", "replace").rstrip("\r"))
+        text = line.decode("utf-8", "replace").rstrip("\r")
+        secrecy.KEPT.overhear(text, self.place.heard)
+        self.place.heard.append(text)
         return text
 
     def more(self) -> bytes:
