@@ -50,6 +50,8 @@ def _tls(tls: Tls) -> Iterator[Contradiction]:
         yield Contradiction("a certificate needs its key: add key_file", ("cert_file",), both)
     if tls.key_file and not tls.cert_file:
         yield Contradiction("a key needs its certificate: add cert_file", ("key_file",), both)
+    if tls.servername and _CONTROL.search(tls.servername):
+        yield Contradiction("holds a control character", ("servername",), ("servername",))
 
 
 def _ports(config: SmtpConfig) -> Iterator[Contradiction]:

@@ -394,6 +394,7 @@ AUTH = 'auth = { user = "me", pass = "hunter2" }'
         ('auth = { pass = "x" }', "auth.user: is missing"),
         ('auth = { user = "", pass = "x" }', "auth.user: expected text, not empty"),
         ('auth = { user = "a\\u0000b", pass = "x" }', "auth.user: holds a control character"),
+        ('tls.servername = "a\\nb"', "tls.servername: holds a control character"),
         (
             'auth = { user = "me", type = "oauth2" }',
             'auth.type: type = "oauth2" needs an access_token',
