@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -13,6 +14,11 @@ from tests.support import secrecy
 # be quick is measured in bench/.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+# What a shell starts in the background begins with SIGINT ignored, and so would whatever it
+# starts: the commands that are interrupted here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
