@@ -86,7 +86,13 @@ class Output(Struct, frozen=True):
         import textwrap
 
         width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
-        return textwrap.fill(text, width, initial_indent="  ", subsequent_indent="       ")
+        return textwrap.fill(
+            text,
+            width,
+            initial_indent="  ",
+            subsequent_indent="       ",
+            break_on_hyphens=False,  # names and options are copied as they stand
+        )
 
     def detail(self, text: str) -> None:
         """Tell something that only `--verbose` asks for."""

@@ -200,7 +200,7 @@ def _recipients(fields: Sequence[_Field], block: Sequence[_Field]) -> tuple[str,
         raise MessageError(
             "the message names no recipient"
             + (" in its newest Resent- fields" if block else " in To, Cc or Bcc"),
-            hint="Give the recipients with --to.",
+            hint="Name them on the command line: with --to, or for sendmail behind its options.",
         )
     return distinct(specs)
 

@@ -315,6 +315,7 @@ def test_a_newcomer_with_a_server_of_his_own(post: Post) -> None:
     )
     assert status == 0, told
     assert 'did you mean "gmail"' in told
+    assert all(name in told for name in preset_names())
     assert "Nothing was typed." in told
     assert "NOBODY VOUCHES" in told
     assert "WRONG USER NAME OR PASSWORD" in told
