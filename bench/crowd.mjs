@@ -19,9 +19,10 @@ const transport = createTransport({
   maxConnections: Number(connections),
 });
 
-// As many are asked for at once as keep the pool busy; one that is done makes room for the next.
-const AHEAD = 1000;
-const waiting = new Set();
+// As its documentation has it: another message is handed over when the pool has room for it.
+let hasRoom = () => {};
+transport.on('idle', () => hasRoom());
+const sent = [];
 let names;
 for await (const line of createInterface({ input: createReadStream(csv) })) {
   const cells = line.split(',');
@@ -30,18 +31,17 @@ for await (const line of createInterface({ input: createReadStream(csv) })) {
     continue;
   }
   const row = Object.fromEntries(names.map((name, index) => [name, cells[index]]));
-  const sending = transport
-    .sendMail({
+  while (!transport.isIdle()) await new Promise((resolve) => (hasRoom = resolve));
+  sent.push(
+    transport.sendMail({
       from: 'sender@example.org',
       to: row.email,
       subject: subject(row),
       text: text(row),
       html: html(row),
       list: { unsubscribe: `https://example.org/u/${row.order}` },
-    })
-    .then(() => waiting.delete(sending));
-  waiting.add(sending);
-  if (waiting.size >= AHEAD) await Promise.race(waiting);
+    }),
+  );
 }
-await Promise.all(waiting);
+await Promise.all(sent);
 transport.close();
