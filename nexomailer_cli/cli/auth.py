@@ -5,7 +5,16 @@ from typing import Annotated
 import typer
 
 from nexomailer_cli.cli.everywhere import Globals
-from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, Version, settle
+from nexomailer_cli.cli.options import (
+    AsJson,
+    ConfigPath,
+    Debug,
+    NoColor,
+    Quiet,
+    Verbose,
+    Version,
+    settle,
+)
 
 Named = Annotated[str, typer.Argument(metavar="PROVIDER", help="Its name in the configuration.")]
 Maybe = Annotated[
@@ -24,7 +33,6 @@ Timeout = Annotated[
         help="How long to wait for you; default: 5m, with --device as long as the code is good.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def login(

@@ -7,14 +7,21 @@ import typer
 
 from nexomailer_cli.cli.config_init import init as init
 from nexomailer_cli.cli.everywhere import Globals
-from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, Version, settle
+from nexomailer_cli.cli.options import (
+    AsJson,
+    ConfigPath,
+    Debug,
+    NoColor,
+    Quiet,
+    Verbose,
+    Version,
+    settle,
+)
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
     from nexomailer_cli.cli.output import Output
     from nexomailer_cli.config.settings import Config
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def check(

@@ -7,7 +7,16 @@ import typer
 
 from nexomailer_cli.cli.everywhere import Globals
 from nexomailer_cli.cli.exit_status import ExitStatus
-from nexomailer_cli.cli.options import ConfigPath, Debug, NoColor, Quiet, Verbose, Version, settle
+from nexomailer_cli.cli.options import (
+    AsJson,
+    ConfigPath,
+    Debug,
+    NoColor,
+    Quiet,
+    Verbose,
+    Version,
+    settle,
+)
 from nexomailer_cli.errors import UsageError
 from nexomailer_cli.printable import printable
 
@@ -34,7 +43,6 @@ Host = Annotated[
     str | None, typer.Option("--host", metavar="HOST[:PORT]", help="The server that said it.")
 ]
 ListAll = Annotated[bool, typer.Option("--list", help="Every id with its heading.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def explain(

@@ -31,6 +31,7 @@ Version = Annotated[
     typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
 ]
 Debug = Annotated[bool, typer.Option("--debug", hidden=True, help="Show tracebacks.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def settle(context: typer.Context, own: Globals) -> Globals:
