@@ -87,7 +87,12 @@ def open_pools(
     from nexomailer_cli.transport.pool import Pool
 
     return tuple(
-        Pool(_renewing(each, wishes, around), desk, _pool_limits(each.config), around.observer)
+        Pool(
+            _account(each, wishes, around, for_many=True),
+            desk,
+            _pool_limits(each.config),
+            around.observer,
+        )
         for each in providers
     )
 
@@ -191,22 +196,16 @@ def renewal_for(
     return lambda rejected: wallet.credentials(seconds=float("inf"), rejected=rejected)
 
 
-def _account(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
+def _account(
+    provider: Provider, wishes: Wishes, around: Surroundings, *, for_many: bool = False
+) -> Account:
+    """Return an account; `for_many` mails it asks for each connection for what may expire."""
     wallet = _wallet(provider, around)
     account = _account_of(provider, wishes, wallet)
+    if wallet.changes if for_many else wallet.is_renewable:
+        return account
     # A new connection must not ask a person, or a password manager, once more.
-    return account if wallet.is_renewable else _with_terms(account, functools.cache(account.terms))
-
-
-def _renewing(provider: Provider, wishes: Wishes, around: Surroundings) -> Account:
-    """Return an account that asks anew, for each connection, for a token that may have expired."""
-    wallet = _wallet(provider, around)
-    account = _account_of(provider, wishes, wallet)
-    return account if wallet.changes else _with_terms(account, functools.cache(account.terms))
-
-
-def _with_terms(account: Account, terms: Callable[[], Terms]) -> Account:
-    return structs.replace(account, terms=terms, is_renewed=False)
+    return structs.replace(account, terms=functools.cache(account.terms), is_renewed=False)
 
 
 def _account_of(provider: Provider, wishes: Wishes, wallet: Wallet) -> Account:
