@@ -15,6 +15,7 @@ import pages
 import report
 import servers
 from setting import options, set_up
+from stopwatch import Run
 
 ROWS, MERGED_ROWS, CONNECTIONS = 10_000, 300, 10
 NEXOMAILER, NODEMAILER, SOURCE = "nexomailer bulk", "nodemailer, its pool", "smtp-source (C)"
@@ -70,16 +71,16 @@ def main() -> None:
     sys.stdout.write(page)
 
 
-def contenders(rows: int, port: int, security: str) -> dict[str, tuple[crowd.Command, crowd.Run]]:
+def contenders(rows: int, port: int, security: str) -> crowd.Mailings:
     """Return who runs against whom; two of them know no TLS."""
-    run = crowd.Run(rows, CONNECTIONS, port, security)
-    everybody: dict[str, tuple[crowd.Command, crowd.Run]] = {
+    run = crowd.Mailing(rows, CONNECTIONS, port, security)
+    everybody: crowd.Mailings = {
         NEXOMAILER: (crowd.nexomailer, run),
         ENGINE: (crowd.engine, run),
         SOURCE: (crowd.smtp_source, run),
         NODEMAILER: (crowd.nodemailer, run),
         AIOSMTPLIB: (crowd.aiosmtplib, run),
-        MAILMERGE: (crowd.mailmerge, crowd.Run(MERGED_ROWS, 1, port)),
+        MAILMERGE: (crowd.mailmerge, crowd.Mailing(MERGED_ROWS, 1, port)),
     }
     without = {SOURCE, MAILMERGE} if security == "tls" else set()
     return {name: each for name, each in everybody.items() if name not in without}
@@ -90,21 +91,21 @@ def sent(name: str, rows: int) -> int:
     return MERGED_ROWS if name == MAILMERGE else rows
 
 
-def speeds(runs: dict[str, list[crowd.Once]], rows: int) -> dict[str, float]:
+def speeds(runs: dict[str, list[Run]], rows: int) -> dict[str, float]:
     """Return messages a second."""
     return {
         name: sent(name, rows) / median(run.wall for run in each) for name, each in runs.items()
     }
 
 
-def times(runs: dict[str, list[crowd.Once]], name: str, base: str, rows: int) -> float:
+def times(runs: dict[str, list[Run]], name: str, base: str, rows: int) -> float:
     """Return how many times as fast as `base` something was, within a round."""
     share = sent(name, rows) / sent(base, rows)
     pairs = zip(runs[name], runs[base], strict=True)
     return median(share * other.wall / one.wall for one, other in pairs)
 
 
-def table(runs: dict[str, list[crowd.Once]], rows: int) -> str:
+def table(runs: dict[str, list[Run]], rows: int) -> str:
     """Return the figures of one kind of connection."""
     bases = {"× nodemailer": NODEMAILER, "× smtp-source": SOURCE}
     bases = {title: base for title, base in bases.items() if base in runs}
@@ -125,7 +126,7 @@ def table(runs: dict[str, list[crowd.Once]], rows: int) -> str:
     )
 
 
-def aims(runs: dict[str, list[crowd.Once]], rows: int) -> list[report.Row]:
+def aims(runs: dict[str, list[Run]], rows: int) -> list[report.Row]:
     """Return what was aimed at, and what came of it."""
     return [
         report.at_least(f"× {base}", times(runs, name, base, rows), least, of=name)

@@ -125,7 +125,8 @@ def _examination(place: Place, security: str, port: int) -> Contender:
     return Contender("nexomailer", (*command, *account, *trust))
 
 
-def _nexomailer(place: Place, security: str, port: int) -> Contender:
+def configuration(place: Place, security: str, port: int) -> Path:
+    """Write nexomailer's configuration for the sink at `port`; return where it is."""
     file = place.work / f"nexomailer-{security}-{port}.toml"
     file.write_text(
         _NEXOMAILER.format(
@@ -138,6 +139,11 @@ def _nexomailer(place: Place, security: str, port: int) -> Contender:
         )
     )
     file.chmod(0o600)
+    return file
+
+
+def _nexomailer(place: Place, security: str, port: int) -> Contender:
+    file = configuration(place, security, port)
     people = ("--from", SENDER, "--to", RECIPIENT)
     what = ("--subject", "Bench", "--text", f"@{place.work}/body.txt")
     command = (f"{place.work}/venv/bin/nexomailer", "--config", str(file), "send", *people, *what)

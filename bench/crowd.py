@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from contenders import EHLO_NAME, SENDER
+from contenders import EHLO_NAME, SENDER, Contender, Place, configuration
 from servers import HOST, program
+from stopwatch import Run, Stopwatch
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / ".work"
-PYTHON = WORK / "venv/bin/python"
+PLACE = Place(WORK)
+PYTHON = PLACE.python
+TABLE, TEXT, HTML = (str(WORK / name) for name in ("people.csv", "text.txt", "body.html"))
 PEERS = WORK / "peers/bin"
 
 _PARAGRAPH = (
@@ -32,30 +33,9 @@ _HTML = (
 OCTETS = 2600  # of a message that is made of these
 _MERGED = f"FROM: {SENDER}\nTO: {{{{ email }}}}\nSUBJECT: Your order {{{{ order }}}}\n\n{_TEXT}"
 
-_PROVIDER = """\
-[[providers]]
-name = "sink"
-[providers.config]
-host = "{host}"
-port = {port}
-name = "{name}"
-secure = {secure}
-starttls = "never"
-tls = {{ ca_file = "{ca}" }}
-"""
-
 
 @dataclass(frozen=True)
-class Once:
-    """One process: seconds on the clock and of the CPU, and the most memory in MiB."""
-
-    wall: float
-    cpu: float
-    memory: float
-
-
-@dataclass(frozen=True)
-class Run:
+class Mailing:
     """What is to be sent, and where: `rows` over `connections`, to `port`, in TLS or not."""
 
     rows: int
@@ -69,127 +49,83 @@ class Run:
         return (str(WORK / "ca.pem"),) if self.security == "tls" else ()
 
 
-Command: TypeAlias = Callable[[Run], tuple[str, ...]]
+Command: TypeAlias = Callable[[Mailing], tuple[str, ...]]
+Mailings: TypeAlias = dict[str, tuple[Command, Mailing]]
 
 
 def write_input(count: int) -> None:
     """Write rows and templates."""
-    with (WORK / "people.csv").open("w") as file:
+    with Path(TABLE).open("w") as file:
         file.write("email,name,order,city\n")
         for n in range(count):
             file.write(f"recipient{n}@example.org,Name Surname {n},A-{n:07},City {n % 500}\n")
-    (WORK / "text.txt").write_text(_TEXT)
-    (WORK / "body.html").write_text(_HTML)
+    Path(TEXT).write_text(_TEXT)
+    Path(HTML).write_text(_HTML)
     (WORK / "merged.txt").write_text(_MERGED)
 
 
-def nexomailer(run: Run) -> tuple[str, ...]:
+def nexomailer(mailing: Mailing) -> tuple[str, ...]:
     """The whole of `bulk`: examination, journal, report, List-Unsubscribe."""
-    file = WORK / f"crowd-{run.port}.toml"
-    text = _PROVIDER.format(
-        host=HOST,
-        port=run.port,
-        name=EHLO_NAME,
-        secure="true" if run.security == "tls" else "false",
-        ca=WORK / "ca.pem",
-    )
-    file.write_text(text)
-    file.chmod(0o600)
+    file = configuration(PLACE, mailing.security, mailing.port)
     return (
         *(str(PYTHON.with_name("nexomailer")), "--config", str(file)),
-        *("bulk", "people.csv", "--yes", "--quiet", "--from", SENDER),
+        *("bulk", TABLE, "--yes", "--quiet", "--from", SENDER),
         *("--subject", "Your order {{ order }}, {{ name }}"),
-        *("--text", "@text.txt", "--html", "@body.html", "--report", "report.csv"),
-        *("--connections", str(run.connections)),
+        *("--text", f"@{TEXT}", "--html", f"@{HTML}", "--report", str(WORK / "report.csv")),
+        *("--connections", str(mailing.connections)),
         *("--list-unsubscribe", "https://example.org/u/{{ order }}"),
     )
 
 
-def engine(run: Run) -> tuple[str, ...]:
+def engine(mailing: Mailing) -> tuple[str, ...]:
     """The pool of `bulk` with ready-made messages: no table, no templates, no journal."""
-    where = ("--to", str(run.port), *(("--ca", *run.ca) if run.ca else ()))
-    how_many = ("--messages", str(run.rows), "--connections", str(run.connections))
+    where = ("--to", str(mailing.port), *(("--ca", *mailing.ca) if mailing.ca else ()))
+    how_many = ("--messages", str(mailing.rows), "--connections", str(mailing.connections))
     return (str(PYTHON), str(HERE / "engine.py"), *where, *how_many, "--octets", str(OCTETS))
 
 
-def nodemailer(run: Run) -> tuple[str, ...]:
+def nodemailer(mailing: Mailing) -> tuple[str, ...]:
     """nodemailer's pool, with handlebars."""
-    return (program("node"), "node/crowd.mjs", *_script_arguments(run))
+    return (program("node"), str(WORK / "node/crowd.mjs"), *_script_arguments(mailing))
 
 
-def aiosmtplib(run: Run) -> tuple[str, ...]:
+def aiosmtplib(mailing: Mailing) -> tuple[str, ...]:
     """aiosmtplib with uvloop, jinja2 and the standard library's EmailMessage."""
-    return (str(PEERS / "python"), str(HERE / "crowd_aiosmtplib.py"), *_script_arguments(run))
+    return (str(PEERS / "python"), str(HERE / "crowd_aiosmtplib.py"), *_script_arguments(mailing))
 
 
-def smtp_source(run: Run) -> tuple[str, ...]:
+def smtp_source(mailing: Mailing) -> tuple[str, ...]:
     """Postfix's load generator, in C: the same content again and again."""
     people = ("-f", SENDER, "-t", "recipient@example.org", "-M", EHLO_NAME)
-    load = ("-s", str(run.connections), "-m", str(run.rows), "-l", str(OCTETS))
-    return (program("smtp-source"), *people, *load, f"{HOST}:{run.port}")
+    load = ("-s", str(mailing.connections), "-m", str(mailing.rows), "-l", str(OCTETS))
+    return (program("smtp-source"), *people, *load, f"{HOST}:{mailing.port}")
 
 
-def mailmerge(run: Run) -> tuple[str, ...]:
+def mailmerge(mailing: Mailing) -> tuple[str, ...]:
     """mailmerge: a connection per message, text only."""
     server = WORK / "mailmerge.conf"
-    server.write_text(f"[smtp_server]\nhost = {HOST}\nport = {run.port}\nusername = none\n")
-    files = ("--template", "merged.txt", "--database", "people.csv", "--config", str(server))
-    return (str(PEERS / "mailmerge"), *files, "--no-dry-run", "--limit", str(run.rows))
+    server.write_text(f"[smtp_server]\nhost = {HOST}\nport = {mailing.port}\nusername = none\n")
+    files = ("--template", str(WORK / "merged.txt"), "--database", TABLE, "--config", str(server))
+    return (str(PEERS / "mailmerge"), *files, "--no-dry-run", "--limit", str(mailing.rows))
 
 
-def _script_arguments(run: Run) -> tuple[str, ...]:
-    arguments = ("people.csv", "text.txt", "body.html", *run.ca)
-    return (str(run.port), str(run.connections), *arguments)
-
-
-def environment() -> dict[str, str]:
-    """Return all that a process gets."""
-    return {
-        "PATH": f"{PYTHON.parent}:{os.environ['PATH']}",
-        "HOME": str(WORK / "home"),
-        "LANG": "C.UTF-8",
-    }
+def _script_arguments(mailing: Mailing) -> tuple[str, ...]:
+    arguments = (TABLE, TEXT, HTML, *mailing.ca)
+    return (str(mailing.port), str(mailing.connections), *arguments)
 
 
 def forget_journal() -> None:
     """Remove what would make the next run a continuation."""
     for suffix in ("", "-wal", "-shm"):
-        (WORK / f"people.csv.journal{suffix}").unlink(missing_ok=True)
+        Path(f"{TABLE}.journal{suffix}").unlink(missing_ok=True)
 
 
-def once(command: tuple[str, ...]) -> Once:
-    """Run a process to its end; end the bench if it fails, for a failure is quick."""
-    forget_journal()
-    complaints = WORK / "complaints.txt"
-    write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    started = time.perf_counter()
-    process = os.posix_spawn(
-        "/usr/bin/env",
-        ("env", "-C", str(WORK), *command),
-        environment(),
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 2, str(complaints), write, 0o600),
-        ],
-    )
-    _, status, usage = os.wait4(process, 0)
-    wall = time.perf_counter() - started
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed:\n{complaints.read_text()}")
-    return Once(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+def stopwatch() -> Stopwatch:
+    """Return what times mailings, each as if it were the first."""
+    return Stopwatch(PLACE.environment, WORK / "complaints.txt", forget_journal)
 
 
-def rounds(runs: Mapping[str, tuple[Command, Run]], count: int) -> dict[str, list[Once]]:
-    """Run all of them, in turn; the first round warms the caches and is forgotten.
-
-    Every other round goes backwards: nobody always runs behind the same neighbour.
-    """
-    done: dict[str, list[Once]] = {name: [] for name in runs}
-    for number in range(count + 1):
-        for name in runs if number % 2 else reversed(list(runs)):
-            command, run = runs[name]
-            result = once(command(run))
-            if number:
-                done[name].append(result)
-    return done
+def rounds(mailings: Mailings, count: int) -> dict[str, list[Run]]:
+    """Time all of them, in turn."""
+    contenders = [Contender(name, command(each)) for name, (command, each) in mailings.items()]
+    return stopwatch().rounds(contenders, count)

@@ -16,6 +16,7 @@ import crowd
 import pages
 import report
 import servers
+from contenders import Contender
 from relay import Relay
 from setting import options, set_up
 
@@ -90,16 +91,17 @@ def measured(
     """Run everybody in turn."""
     rows = ROWS[connections]
     crowd.write_input(rows)
+    stopwatch = crowd.stopwatch()
     trips: dict[str, list[Trip]] = {name: [] for name in CONTENDERS}
     with (
         servers.own_sink(crowd.PYTHON, *arguments) as target,
         Relay(ONE_WAY_SECONDS).running() as relay,
     ):
-        run = crowd.Run(rows, connections, relay.port)
+        mailing = crowd.Mailing(rows, connections, relay.port)
         for _ in range(wanted.rounds):
             for name, command in CONTENDERS.items():
                 relay.reset(target)
-                once = crowd.once(command(run))
+                once = stopwatch.run(Contender(name, command(mailing)))
                 trips[name].append(Trip(once.wall, relay.settled() / rows))
     return trips
 

@@ -85,12 +85,12 @@ def run(port: int, rows: int) -> Long:
     """Run, and look at it whenever it says how far it is."""
     crowd.write_input(rows)
     crowd.forget_journal()
-    command = crowd.nexomailer(crowd.Run(rows, CONNECTIONS, port))
+    command = crowd.nexomailer(crowd.Mailing(rows, CONNECTIONS, port))
     started = time.perf_counter()
     with subprocess.Popen(
         [each for each in command if each != "--quiet"],
         cwd=crowd.WORK,
-        env=crowd.environment(),
+        env=crowd.PLACE.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

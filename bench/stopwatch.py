@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from contenders import Contender
@@ -16,21 +16,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One process from its start to its end: seconds on the clock, and of the CPU."""
+    """One process: seconds on the clock and of the CPU, and the most memory in MiB."""
 
     wall: float
     cpu: float
+    memory: float
 
 
 class Stopwatch:
     """Starts contenders, all with the same environment."""
 
-    def __init__(self, environment: Mapping[str, str], complaints: Path) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        complaints: Path,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
         self._environment = environment
         self._complaints = complaints
+        self._prepare = prepare
 
     def run(self, contender: Contender) -> Run:
         """Time one process; end the bench if it fails, for a failure is quick."""
+        self._prepare()
         started = time.perf_counter()
         process = os.posix_spawn(
             contender.command[0],
@@ -45,7 +53,7 @@ class Stopwatch:
                 f"{contender.name}: exit status {os.waitstatus_to_exitcode(status)}\n"
                 f"{' '.join(contender.command)}\n{self._complaints.read_text()}"
             )
-        return Run(wall, usage.ru_utime + usage.ru_stime)
+        return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
     def rounds(self, contenders: Sequence[Contender], count: int) -> dict[str, list[Run]]:
         """Run every contender once per round; a first round warms the caches and is forgotten.
