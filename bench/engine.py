@@ -26,11 +26,11 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
+from nexomailer_cli.pool.desk import PoolLimits
+from nexomailer_cli.pool.pool import Pool
 from nexomailer_cli.smtp.envelope import Envelope, Mail
 from nexomailer_cli.transport.account import Account
-from nexomailer_cli.transport.desk import PoolLimits
 from nexomailer_cli.transport.limits import Limits
-from nexomailer_cli.transport.pool import Pool
 from nexomailer_cli.transport.terms import Terms
 
 if TYPE_CHECKING:

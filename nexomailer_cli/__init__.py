@@ -8,7 +8,8 @@ The map of the house; imports point down only, and `tests/test_architecture.py` 
     sandbox/     a capture server on loopback, for trying things out
     probe/       the doctor: what a failure means, and what to do about it
     message/     from text to bytes: addresses, headers, parts, and the check of the result
-    transport/   mail over a network: handshake, connection, provider, failover, retry
+    pool/        many mails at once, over kept connections on an event loop
+    transport/   one mail over a network: handshake, connection, provider, failover, retry
     smtp/        SMTP as values and state; nothing here does I/O
     credentials.py who signs in at a provider: secrets and tokens, when they are needed
     oauth/       access tokens: had, kept, renewed before they expire

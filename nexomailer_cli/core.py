@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import socket
+import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nexomailer_cli.config.settings import Config, Provider, SmtpConfig
+    from nexomailer_cli.pool.desk import Desk, PoolLimits
+    from nexomailer_cli.pool.pool import Pool
     from nexomailer_cli.smtp.auth import Credentials
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.transport.account import Account
-    from nexomailer_cli.transport.desk import Desk, PoolLimits
-    from nexomailer_cli.transport.pool import Pool
     from nexomailer_cli.transport.terms import Terms
 
 
@@ -33,7 +34,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
     """What one run wants of its transport.
 
     `provider` names the only one to use. `author` is the address that the mail is from for its
-    readers, where it matters to which provider. `deadline` is a moment on the event loop's clock,
+    readers, where it matters to which provider. `deadline` is a moment of `time.monotonic`,
     `retry_for` a duration in seconds. `sender` is the envelope sender, whose domain may
     serve as the EHLO name. `keeps_content` is for a finished message, whose header fields no
     provider may change.
@@ -52,7 +53,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     """What secrets may be resolved from, and who listens.
 
     `prompt` asks a person, `warn` is told what is careless about a secret. `blocking` is
-    entered while one is looked up, which may take long and holds the event loop.
+    entered for what may be interrupted: looking one up, and waiting for a server with one mail.
     """
 
     env: Mapping[str, str]
@@ -63,7 +64,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
 
 
 def open_transport(config: Config, wishes: Wishes, around: Surroundings) -> Transport:
-    """Return the transport that `config` describes; to be called inside a running event loop.
+    """Return the transport that `config` describes, for one mail.
 
     Raises UsageError for a provider that the configuration does not have.
     """
@@ -84,7 +85,7 @@ def open_pools(
     providers: tuple[Provider, ...], wishes: Wishes, around: Surroundings, desk: Desk
 ) -> tuple[Pool, ...]:
     """Return a pool for each of the chosen providers; to be called inside a running event loop."""
-    from nexomailer_cli.transport.pool import Pool
+    from nexomailer_cli.pool.pool import Pool
 
     return tuple(
         Pool(
@@ -98,7 +99,7 @@ def open_pools(
 
 
 def _pool_limits(config: SmtpConfig) -> PoolLimits:
-    from nexomailer_cli.transport.desk import PoolLimits
+    from nexomailer_cli.pool.desk import PoolLimits
 
     return PoolLimits(
         connections=config.max_connections if config.pool else 1,
@@ -153,18 +154,18 @@ def _ordered(
 
 
 def _patient(transport: Transport, wishes: Wishes, around: Surroundings) -> Transport:
-    import asyncio
     from random import SystemRandom
 
-    from nexomailer_cli.transport.retry import RetryTransport
+    from nexomailer_cli.transport.retry import Clock, RetryTransport
 
     # No wait is begun that the deadline would cut short.
-    left = wishes.deadline - asyncio.get_running_loop().time()
+    left = wishes.deadline - time.monotonic()
     return RetryTransport(
         transport,
         seconds=min(wishes.retry_for, left),
         random=SystemRandom(),
         observer=around.observer,
+        clock=Clock(around.blocking),
     )
 
 
@@ -202,6 +203,7 @@ def _account(
     """Return an account; `for_many` mails it asks for each connection for what may expire."""
     wallet = _wallet(provider, around)
     account = _account_of(provider, wishes, wallet)
+    account = structs.replace(account, blocking=around.blocking)
     if wallet.changes if for_many else wallet.is_renewable:
         return account
     # A new connection must not ask a person, or a password manager, once more.
@@ -266,8 +268,6 @@ def _wallet(provider: Provider, around: Surroundings) -> Wallet:
 
 
 def _terms(provider: Provider, wishes: Wishes, wallet: Wallet, rejected: str = "") -> Terms:
-    import time
-
     from nexomailer_cli.transport.own_name import ehlo_name
     from nexomailer_cli.transport.terms import Terms
     from nexomailer_cli.transport.tls import tls_context

@@ -20,6 +20,7 @@ from nexomailer_cli.transport.failover import FailoverTransport
 from nexomailer_cli.transport.own_name import ehlo_name
 from nexomailer_cli.transport.retry import RetryTransport
 from tests.support.account import mail
+from tests.support.aside import Aside
 from tests.support.script import (
     GOODBYE,
     Close,
@@ -133,8 +134,8 @@ async def test_patience_is_only_built_in_where_it_is_wanted() -> None:
     assert isinstance(plain, FailoverTransport)
     assert isinstance(patient, RetryTransport)
     assert plain.name == patient.name == "a, b, spare"
-    await plain.aclose()
-    await patient.aclose()
+    plain.close()
+    patient.close()
 
 
 # --- sending --------------------------------------------------------------------------------
@@ -145,9 +146,9 @@ def password(value: str) -> Auth:
 
 
 async def sent(config: Config, wishes: Wishes, around: Surroundings) -> Status:
-    transport = open_transport(config, wishes, around)
+    transport = Aside(open_transport(config, wishes, around))
     outcome = await transport.send(mail())
-    await transport.aclose()
+    await transport.close()
     return outcome.status
 
 
@@ -223,9 +224,9 @@ async def test_a_mistake_in_provider_1_does_not_keep_the_mail_from_provider_2(
     async with scripted(TAKES) as peer:
         spare = provider("spare", priority=2, port=peer.port)
         config = Config(providers=(broken_ones(tmp_path)[index], spare))
-        transport = open_transport(config, Wishes(), NOTHING)
+        transport = Aside(open_transport(config, Wishes(), NOTHING))
         outcome = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert outcome.status is Status.ACCEPTED
     assert outcome.attempts[0].reason == "configuration"
 
@@ -251,7 +252,7 @@ async def test_a_person_is_asked_once_however_often_the_session_is_spoilt() -> N
 
 async def test_nothing_is_asked_or_read_before_a_provider_is_used(tmp_path: Path) -> None:
     config = Config(providers=tuple(broken_ones(tmp_path)))
-    await open_transport(config, Wishes(), NOTHING).aclose()
+    open_transport(config, Wishes(), NOTHING).close()
 
 
 async def test_the_words_of_providers_count() -> None:
@@ -262,9 +263,9 @@ async def test_the_words_of_providers_count() -> None:
     )
     async with scripted(script) as peer:
         config = Config(providers=(provider("p", port=peer.port),))
-        transport = open_transport(config, Wishes(), NOTHING)
+        transport = Aside(open_transport(config, Wishes(), NOTHING))
         outcome = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     [disposition] = outcome.dispositions
     assert disposition.failure is not None
     assert disposition.failure.scope is Scope.RATE

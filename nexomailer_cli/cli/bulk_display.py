@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nexomailer_cli.bulk.desk import Desk
     from nexomailer_cli.cli.output import Output
-    from nexomailer_cli.transport.desk import PoolState
+    from nexomailer_cli.pool.desk import PoolState
 
 SCHEMA = "nexomailer.bulk/1"
 LINE_SECONDS = 10.0

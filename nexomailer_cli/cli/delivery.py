@@ -6,8 +6,6 @@ gone out may have been delivered, and is told so.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import time
 from typing import TYPE_CHECKING
@@ -87,11 +85,10 @@ def deliver(config: Config, mail: Mail, wishes: Wishes, output: Output) -> tuple
     """Send `mail`; return what became of it, and whether somebody interrupted it."""
     listener = Listener(output)
     wishes = _with_author(wishes, mail, config)
-    # What it says of a lost connection, a traceback and all, is what the outcome tells.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    signals.heed()
     try:
-        return asyncio.run(_send(config, mail, wishes, listener, output)), False
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        return _send(config, mail, wishes, listener, output), False
+    except KeyboardInterrupt:
         if listener.outcome is not None:
             return listener.outcome, False  # only the goodbye was interrupted
         return _interrupted(mail, listener), True
@@ -118,16 +115,15 @@ def _around(listener: Listener, output: Output) -> Surroundings:
     )
 
 
-async def _send(
+def _send(
     config: Config, mail: Mail, wishes: Wishes, listener: Listener, output: Output
 ) -> Outcome:
     transport = open_transport(config, wishes, _around(listener, output))
-    signals.heed()
     try:
-        listener.outcome = await transport.send(mail)
+        listener.outcome = transport.send(mail)
         return listener.outcome
     finally:
-        await transport.aclose()
+        transport.close()
 
 
 def _interrupted(mail: Mail, listener: Listener) -> Outcome:

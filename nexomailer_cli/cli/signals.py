@@ -17,26 +17,29 @@ ENDING = tuple(
 )
 
 
-def heed() -> None:
-    """Let a signal cancel the running task, as Ctrl-C does anyway."""
-    import asyncio
+_come: list[int] = []  # and nothing has ended because of them yet
 
-    task = asyncio.current_task()
-    assert task is not None
-    # Not on Windows, and not outside of the main thread.
-    with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+
+def heed() -> None:
+    """Let a signal end the next wait that is `interruptible`, and nothing in between.
+
+    What a server said is taken note of, whole, before anything ends.
+    """
+    _come.clear()
+    with contextlib.suppress(ValueError):  # outside of the main thread
         for number in heard():
-            if number is not signal.SIGINT:
-                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            signal.signal(number, lambda number, _: _come.append(number))
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Let a signal end work that blocks the event loop, which only takes note of it for later."""
+    """Let a signal end what waits here by KeyboardInterrupt, one that came before it as well."""
     usual = {}
     with contextlib.suppress(ValueError):  # outside of the main thread
         usual = {each: signal.signal(each, signal.default_int_handler) for each in heard()}
     try:
+        if _come:
+            raise KeyboardInterrupt
         yield
     finally:
         for number, handler in usual.items():

@@ -16,15 +16,15 @@ from msgspec import structs
 from nexomailer_cli.config.presets import find_preset, preset_of_host
 from nexomailer_cli.config.settings import IMPLICIT_TLS_PORTS
 from nexomailer_cli.errors import MessageError, TransportError
-from nexomailer_cli.probe.connecting import race
 from nexomailer_cli.probe.report import Alternative, Recommended
-from nexomailer_cli.probe.resolving import Address
 from nexomailer_cli.probe.transcript import Transcript
 from nexomailer_cli.probe.wire import Wire
 from nexomailer_cli.smtp import command
 from nexomailer_cli.smtp.extensions import parse_extensions
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import Severity
+from nexomailer_cli.transport.race import race
+from nexomailer_cli.transport.resolving import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ def _examined(exam: Examination, port: int, security: Security) -> Alternative:
     if exam.race.winner:
         addresses = tuple(each for each in addresses if each.text == exam.race.winner)
     places = [Address(each.family, (each.place[0], port, *each.place[2:])) for each in addresses]
-    run = race(places, seconds, terms.source_address)
+    run = race(places, seconds, terms.source_address, lingers=True)
     if run.sock is None:
         result = _RESULTS.get(_best(each.result for each in run.attempts), "failed")
         return Alternative(port=port, security=security, result=result, speaks=None)

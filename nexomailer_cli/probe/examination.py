@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct, structs
 
 from nexomailer_cli.errors import SecretError, TransportError
-from nexomailer_cli.probe.connecting import Race
 from nexomailer_cli.probe.diagnosis import Evidence, diagnose
 from nexomailer_cli.probe.found import made
 from nexomailer_cli.probe.report import Alternative, Found, Recommended, Severity, Target
-from nexomailer_cli.probe.resolving import Resolved
 from nexomailer_cli.probe.stage import Stage, Status
 from nexomailer_cli.probe.stage_data import EhloData, TrustSource
 from nexomailer_cli.probe.transcript import Transcript
 from nexomailer_cli.probe.wire import Wire
 from nexomailer_cli.smtp.extensions import Extensions
+from nexomailer_cli.transport.race import Race
+from nexomailer_cli.transport.resolving import Resolved
 from nexomailer_cli.transport.terms import Terms
 
 if TYPE_CHECKING:

@@ -7,14 +7,17 @@ neighbouring port looked at: what is behind a proxy is the proxy's business.
 from __future__ import annotations
 
 import socket
+import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import TransportError
 from nexomailer_cli.printable import printable
-from nexomailer_cli.probe.connecting import interleaved, race
-from nexomailer_cli.probe.resolving import Resolved, resolve
 from nexomailer_cli.probe.stage import DnsStage, Status, TcpStage
 from nexomailer_cli.probe.wire import Wire
+from nexomailer_cli.transport.race import interleaved, race
+from nexomailer_cli.transport.resolving import Resolved, resolve
+from nexomailer_cli.transport.route import open_unix, through
 from nexomailer_cli.transport.unreachable import beyond, unconnected, unopened
 
 if TYPE_CHECKING:
@@ -64,14 +67,10 @@ def connection(exam: Examination) -> TcpStage:
 
 def _at_socket(exam: Examination) -> socket.socket:
     path = exam.terms.socket_path
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(exam.seconds)
     try:
-        sock.connect(path)
-    except OSError as error:
-        sock.close()
+        return open_unix(path, time.monotonic() + exam.seconds)
+    except TimeoutError as error:
         raise unopened(path, error) from error
-    return sock
 
 
 def _targets(exam: Examination) -> tuple[str, ...]:
@@ -82,25 +81,14 @@ def _targets(exam: Examination) -> tuple[str, ...]:
 
 
 def _through(exam: Examination, proxy: Proxy) -> tuple[str, socket.socket]:
-    from nexomailer_cli.transport.tunnel import tunnel_blocking
-
-    *earlier, last = _targets(exam)
-    for host in (*earlier, last):
-        sock = _to_proxy(exam, proxy)
-        try:
-            tunnel_blocking(sock, proxy, host, exam.terms.port, exam.seconds)
-        except TransportError as error:
-            sock.close()
-            if error.reason != "proxy-no-way" or host == last:
-                raise
-        else:
-            return host, sock
-    raise AssertionError("the last one was returned or raised")
+    port = exam.terms.port
+    to_proxy = partial(_to_proxy, exam, proxy)
+    return through(proxy, _targets(exam), port, to_proxy, lambda: exam.seconds)
 
 
 def _to_proxy(exam: Examination, proxy: Proxy) -> socket.socket:
     source = exam.terms.source_address
-    exam.race = run = race(exam.resolved.addresses, exam.seconds, source)
+    exam.race = run = race(exam.resolved.addresses, exam.seconds, source, lingers=True)
     if run.sock is None:
         raise beyond(unconnected(proxy.host, proxy.port, run.error, source))
     return run.sock

@@ -9,6 +9,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from nexomailer_cli.transport.race import ConnectAttempt
+
 
 class ReplyData(Struct, frozen=True):
     """What a server answered."""
@@ -42,16 +44,6 @@ class DnsData(Struct, frozen=True, kw_only=True):
     families: tuple[Literal["ipv4", "ipv6"], ...]
     canonical: str | None
     is_loopback: bool
-
-
-class ConnectAttempt(Struct, frozen=True, kw_only=True):
-    """What became of one address."""
-
-    address: str
-    family: Literal["ipv4", "ipv6"]
-    result: Literal["connected", "refused", "unreachable", "silent", "denied", "failed"]
-    ms: float
-    errno: str | None
 
 
 class TcpData(Struct, frozen=True, kw_only=True):

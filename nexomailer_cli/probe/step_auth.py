@@ -6,21 +6,24 @@ A second try with the same wrong password is what locks accounts.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct, structs
 
-from nexomailer_cli.errors import ProtocolError, SecretError, TransportError
+from nexomailer_cli.errors import SecretError, TransportError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.probe import alternatives
 from nexomailer_cli.probe.examination import is_public_name
 from nexomailer_cli.probe.stage import AuthStage, Status
 from nexomailer_cli.probe.stage_data import AuthData, ReplyData
-from nexomailer_cli.smtp import auth, command
+from nexomailer_cli.smtp import auth
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import Reply, Severity
+from nexomailer_cli.smtp.sign_in import Answer, Line, sign_in_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from nexomailer_cli.probe.examination import Examination
     from nexomailer_cli.smtp.auth import Credentials
 
@@ -150,33 +153,23 @@ def _refused(exam: Examination, stage: AuthStage, answer: _Answer) -> AuthStage:
 
 
 def _converse(exam: Examination, mechanism: str, credentials: Credentials) -> _Answer:
-    conversation = auth.converse(mechanism, credentials)
-    initial = next(conversation)
-    encoded = None if initial is None else auth.encode_initial(initial)
-    line = command.auth(mechanism, encoded)
-    shown = f"AUTH {mechanism}" + ("" if encoded is None else " ***")
-    challenge = b""
-    for _ in range(auth.MAX_CHALLENGES):
-        reply = _exchange(exam, line, shown)
-        if reply.code != 334:
-            if reply.severity is Severity.POSITIVE:
-                auth.conclude(mechanism, conversation)
-            explanation = challenge.decode("utf-8", "backslashreplace") if credentials.token else ""
-            return _Answer(reply, printable(auth.unspoken(explanation, credentials)))
-        challenge = auth.decode("".join(reply.lines))
-        try:
-            line = command.response(auth.encode(conversation.send(challenge) or b""))
-        except StopIteration:
-            line = command.response(b"*")  # RFC 4954 section 4: we have nothing more to say
-        shown = "***"
-    raise ProtocolError(
-        "the server asks for more and more to sign in", phase=Phase.AUTH, reason="not-smtp"
-    )
+    answer = _answered(exam, sign_in_lines(mechanism, credentials))
+    explanation = answer.challenge if credentials.token else ""
+    return _Answer(answer.reply, printable(auth.unspoken(explanation, credentials)))
 
 
-def _exchange(exam: Examination, line: bytes, shown: str) -> Reply:
+def _answered(exam: Examination, lines: Generator[Line, Reply, Answer]) -> Answer:
+    try:
+        line = next(lines)
+        while True:
+            line = lines.send(_exchange(exam, line))
+    except StopIteration as end:
+        return cast("Answer", end.value)
+
+
+def _exchange(exam: Examination, line: Line) -> Reply:
     wire = exam.conversation
-    reply = wire.ask(line, Phase.AUTH, exam.seconds, shown=shown)
+    reply = wire.ask(line.data, Phase.AUTH, exam.seconds, shown=line.shown)
     if reply.code == 334:
         # A challenge may hold what the answer is made of.
         wire.note("334 ***")

@@ -12,13 +12,13 @@ from nexomailer_cli.errors import TransportError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.probe import alternatives, roundabout
 from nexomailer_cli.probe.certificate_link import prepare
-from nexomailer_cli.probe.connecting import Race, race
 from nexomailer_cli.probe.examination import is_public_name
-from nexomailer_cli.probe.resolving import Address, resolve
 from nexomailer_cli.probe.stage import DnsStage, EnvironmentStage, Status, TargetStage, TcpStage
 from nexomailer_cli.probe.stage_data import DnsData, EnvironmentData, TcpData
 from nexomailer_cli.probe.wire import Wire
 from nexomailer_cli.smtp.outcome import Phase
+from nexomailer_cli.transport.race import Race, race
+from nexomailer_cli.transport.resolving import Address, resolve
 from nexomailer_cli.transport.unreachable import unconnected
 
 if TYPE_CHECKING:
@@ -145,7 +145,9 @@ def tcp(exam: Examination) -> TcpStage:
     terms = exam.terms
     if not terms.is_direct:
         return roundabout.connection(exam)
-    exam.race = run = race(exam.resolved.addresses, exam.seconds, terms.source_address)
+    exam.race = run = race(
+        exam.resolved.addresses, exam.seconds, terms.source_address, lingers=True
+    )
     data = TcpData(winner=run.winner, attempts=run.attempts, ipv6=_six(run))
     stage = TcpStage(status=Status.OK, data=data, summary=_summary(run), notes=_losers(run))
     if run.sock is None:

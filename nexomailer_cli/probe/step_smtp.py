@@ -129,7 +129,7 @@ def _ehlo_or_helo(exam: Examination) -> tuple[Reply, bool]:
         raise refused(Phase.EHLO, reply)
     # RFC 5321 section 3.2: a server that does not know EHLO is greeted with HELO.
     if reply.code in (500, 502):
-        second = _said(exam, command.ehlo(exam.ehlo_name).replace(b"EHLO", b"HELO", 1))
+        second = _said(exam, command.helo(exam.ehlo_name))
         if second.severity is Severity.POSITIVE:
             return second, True
     raise refused(Phase.EHLO, reply)

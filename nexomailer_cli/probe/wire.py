@@ -18,11 +18,11 @@ from msgspec import structs
 
 from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.printable import printable
-from nexomailer_cli.probe.tls_session import TlsSession
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import Reply, ReplyReader
 from nexomailer_cli.transport.own_name import own_literal
 from nexomailer_cli.transport.tls import tls_failure
+from nexomailer_cli.transport.tls_session import TlsSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable

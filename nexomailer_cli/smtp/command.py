@@ -56,6 +56,11 @@ def ehlo(name: str) -> bytes:
     return _line("EHLO", name)
 
 
+def helo(name: str) -> bytes:
+    """Return HELO, likewise: for servers that do not know EHLO."""
+    return ehlo(name).replace(b"EHLO", b"HELO", 1)
+
+
 def lhlo(name: str) -> bytes:
     """Return LHLO (RFC 2033 section 4.1), likewise."""
     return ehlo(name).replace(b"EHLO", b"LHLO", 1)

@@ -1,1 +1,1 @@
-"""Mail over a network. The only room, with the probe, that awaits sockets."""
+"""One mail over a network, waited for: blocking sockets, and no event loop."""

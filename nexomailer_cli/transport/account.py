@@ -6,12 +6,14 @@ What follows from them is decided elsewhere.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
 from nexomailer_cli.errors import ConfigError, TransportError
 from nexomailer_cli.printable import printable
+from nexomailer_cli.smtp.auth import INVALID_CREDENTIALS, TOKEN_REFUSED
 from nexomailer_cli.smtp.failure import Failure, Scope, classify, classify_breakage
 from nexomailer_cli.smtp.outcome import Attempt, Disposition, Phase, Verdict, summary
 from nexomailer_cli.transport.terms import Terms
@@ -35,7 +37,8 @@ class Account(Struct, frozen=True, kw_only=True):
     to be opened and not before; it may raise ConfigError. `other_terms` returns them with
     another access token than one that was refused, where there may be one. `rules` is likewise
     only asked when there is a refusal to judge. `rewrite` makes of a mail what this provider
-    wants otherwise, if anything; it may raise MessageError.
+    wants otherwise, if anything; it may raise MessageError. `blocking` is entered for each wait
+    of a transport for one mail: where a signal may end it.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Account(Struct, frozen=True, kw_only=True):
     is_renewed: bool = False
     rewrite: Callable[[Mail], Mail] | None = None
     other_terms: Callable[[str], Terms] | None = None
+    blocking: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def usable_terms(self, rejected: str = "") -> Terms:
         """Return the terms; raise TransportError where a secret or a file cannot be had."""
@@ -57,6 +61,13 @@ class Account(Struct, frozen=True, kw_only=True):
             raise TransportError(
                 printable(str(error)), phase=error.phase, reason=error.reason
             ) from error
+
+    def refused_token(self, error: TransportError, terms: Terms) -> str:
+        """Return the token that was refused, empty where another would fare no better."""
+        is_invalid = error.reply is not None and error.reply.code == INVALID_CREDENTIALS
+        if self.other_terms is None or error.reason != TOKEN_REFUSED or not is_invalid:
+            return ""
+        return terms.credentials.token if terms.credentials else ""
 
     def failure_of(self, error: TransportError) -> Failure:
         """Say whose failure a broken conversation is."""

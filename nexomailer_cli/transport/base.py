@@ -1,7 +1,7 @@
 """What a transport is, and what it tells while it works.
 
 `ProviderTransport`, `FailoverTransport` and `RetryTransport` satisfy one protocol, so
-they nest. asyncio's transports are called `wire` in this room.
+they nest. They wait: one mail needs no event loop. What bytes move on is called `wire`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Transport(Protocol):
         """What people call it."""
         ...
 
-    async def send(self, mail: Mail) -> Outcome:
+    def send(self, mail: Mail) -> Outcome:
         """Hand `mail` over; a failure is in the outcome.
 
         Raises only MessageError, for an envelope that must not reach a command line.
         """
         ...
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Part politely from all servers."""
         ...
 

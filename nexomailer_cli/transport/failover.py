@@ -6,7 +6,7 @@ Who is handed on is decided recipient by recipient, by the scope of the failure
 
 from __future__ import annotations
 
-import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.smtp.failure import Scope
@@ -36,7 +36,7 @@ class FailoverTransport:
         """The names of all, in order."""
         return ", ".join(transport.name for transport in self._transports)
 
-    async def send(self, mail: Mail) -> Outcome:
+    def send(self, mail: Mail) -> Outcome:
         """Hand `mail` to the first transport that takes it."""
         told: dict[str, Disposition] = {}
         attempts: list[Attempt] = []
@@ -46,7 +46,7 @@ class FailoverTransport:
                 continue
             if self._is_too_late() and all(each in told for each in waiting):
                 break
-            outcome = await transport.send(mail.only(waiting))
+            outcome = transport.send(mail.only(waiting))
             attempts += outcome.attempts
             for disposition in outcome.dispositions:
                 known = told.get(disposition.recipient)
@@ -70,13 +70,13 @@ class FailoverTransport:
             if each.failure and each.failure.scope is Scope.RECIPIENT and _is_transient(each):
                 self._home[each.recipient] = transport
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close all."""
         for transport in self._transports:
-            await transport.aclose()
+            transport.close()
 
     def _is_too_late(self) -> bool:
-        return asyncio.get_running_loop().time() >= self._deadline
+        return time.monotonic() >= self._deadline
 
 
 def waiting_recipients(mail: Mail, told: dict[str, Disposition]) -> tuple[str, ...]:

@@ -6,17 +6,16 @@ not the same credentials again, so it locks no account; it is tried once.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import TransportError
-from nexomailer_cli.smtp.auth import INVALID_CREDENTIALS, TOKEN_REFUSED
-from nexomailer_cli.transport.handshake import Handshake
+from nexomailer_cli.transport.meeting import Meeting
 
 if TYPE_CHECKING:
     from nexomailer_cli.transport.account import Account
     from nexomailer_cli.transport.base import Observer
     from nexomailer_cli.transport.terms import Session, Terms
+    from nexomailer_cli.transport.wire import Wire
 
 
 class Opening:
@@ -27,38 +26,23 @@ class Opening:
         self._account = account
         self._observer = observer
 
-    async def open(self, *, in_thread: bool = False) -> Session:
-        """Return an open session; raise TransportError.
-
-        With `in_thread` terms are looked up beside the event loop, which must not wait.
-        """
-        terms = await self._terms("", in_thread=in_thread)
+    def open(self) -> tuple[Wire, Session]:
+        """Return an open session; raise TransportError."""
+        terms = self._account.usable_terms()
         try:
-            return await self._shake_hands(terms)
+            return self._meet(terms)
         except TransportError as error:
-            rejected = self._refused_token(error, terms)
+            rejected = self._account.refused_token(error, terms)
             if not rejected:
                 raise
-            terms = await self._terms(rejected, in_thread=in_thread)
-            if terms.credentials is None or terms.credentials.token == rejected:
+            terms = self._account.usable_terms(rejected)
+            if not terms.has_another_token(rejected):
                 raise
-        return await self._shake_hands(terms)
+        return self._meet(terms)
 
-    async def _terms(self, rejected: str, *, in_thread: bool) -> Terms:
-        if in_thread:
-            return await asyncio.to_thread(self._account.usable_terms, rejected)
-        return self._account.usable_terms(rejected)
-
-    async def _shake_hands(self, terms: Terms) -> Session:
-        handshake = Handshake(terms, self._account.limits, self._observer)
+    def _meet(self, terms: Terms) -> tuple[Wire, Session]:
+        meeting = Meeting(terms, self._account.limits, self._observer, self._account.blocking)
         try:
-            return await handshake.open()
+            return meeting.open()
         finally:
-            self.tls_version = handshake.tls_version
-
-    def _refused_token(self, error: TransportError, terms: Terms) -> str:
-        """Return the token that was refused, empty where another would fare no better."""
-        is_invalid = error.reply is not None and error.reply.code == INVALID_CREDENTIALS
-        if self._account.other_terms is None or error.reason != TOKEN_REFUSED or not is_invalid:
-            return ""
-        return terms.credentials.token if terms.credentials else ""
+            self.tls_version = meeting.tls_version

@@ -6,7 +6,7 @@ connection, not the mail. What another provider should do is not known here.
 
 from __future__ import annotations
 
-import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import TransportError
@@ -41,7 +41,7 @@ class ProviderTransport:
         """The provider's name in the configuration."""
         return self._account.name
 
-    async def send(self, mail: Mail) -> Outcome:
+    def send(self, mail: Mail) -> Outcome:
         """Hand `mail` over; raise MessageError for an envelope that must not go out."""
         if self._off is not None:
             return Outcome(self._account.broken(mail, self._off))
@@ -51,38 +51,38 @@ class ProviderTransport:
         sessions = 1
         waiting = mail.envelope.recipients
         while waiting and sessions <= MAX_SESSIONS:
-            dispositions, attempt = await self._attempt(mail.only(waiting))
+            dispositions, attempt = self._attempt(mail.only(waiting))
             attempts.append(attempt)
             told |= {each.recipient: each for each in dispositions}
             waiting, is_spoilt = again(mail, told, dispositions)
             if is_spoilt:
                 sessions += 1
-                await self.aclose()  # after a 503 it may still be open
+                self.close()  # after a 503 it may still be open
         return Outcome(complete(mail, told, dispositions), tuple(attempts))
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Say goodbye, if a session is open."""
         if self._connection is not None:
-            await self._connection.aclose()
+            self._connection.close()
             self._connection = None
 
-    async def _attempt(self, mail: Mail) -> tuple[tuple[Disposition, ...], Attempt]:
-        started = asyncio.get_running_loop().time()
+    def _attempt(self, mail: Mail) -> tuple[tuple[Disposition, ...], Attempt]:
+        started = time.monotonic()
         error: TransportError | None = None
         try:
-            dispositions = await self._transact(mail)
+            dispositions = self._transact(mail)
         except TransportError as caught:
             error = caught
             dispositions = self._account.broken(mail, error)
-        elapsed = asyncio.get_running_loop().time() - started
+        elapsed = time.monotonic() - started
         attempt = self._account.attempt(
             dispositions, tls=self._tls_version, elapsed=elapsed, error=error
         )
         self._observer(Attempted(attempt, dispositions))
         return dispositions, attempt
 
-    async def _transact(self, mail: Mail) -> tuple[Disposition, ...]:
-        connection = await self._connected()
+    def _transact(self, mail: Mail) -> tuple[Disposition, ...]:
+        connection = self._connected()
         most = connection.extensions.max_recipients
         batch = mail.only(mail.envelope.recipients[:most])
         if self._account.rewrite is not None:
@@ -91,7 +91,7 @@ class ProviderTransport:
             return unfit(batch, reason)
         if mail.envelope.notify and not connection.extensions.dsn:
             self._observer(Withheld(self.name, "delivery reports (DSN)"))
-        dispositions = tuple(map(self._account.judged, await connection.send(batch)))
+        dispositions = tuple(map(self._account.judged, connection.send(batch)))
         self._heed(dispositions[0])
         return dispositions
 
@@ -101,18 +101,20 @@ class ProviderTransport:
         if reply is not None and shuts_out(disposition):
             self._off = TransportError(reply.text, phase=disposition.phase, reply=reply)
 
-    async def _connected(self) -> Connection:
+    def _connected(self) -> Connection:
         if self._connection is not None and self._connection.is_reusable:
             return self._connection
-        await self.aclose()
+        self.close()
         opening = Opening(self._account, self._observer)
         try:
-            session = await opening.open()
+            wire, session = opening.open()
         except TransportError as error:
             if locks_out(error, self._account.failure_of(error)):
                 self._off = error  # for the rest of the run
             raise
         finally:
             self._tls_version = opening.tls_version
-        self._connection = Connection(session, self.name, self._account.limits, self._observer)
+        self._connection = Connection(
+            wire, session, self.name, self._account.limits, self._observer
+        )
         return self._connection

@@ -6,8 +6,9 @@ passes is tried again after seconds, then minutes.
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.smtp.failure import Scope
@@ -15,6 +16,7 @@ from nexomailer_cli.smtp.outcome import Attempt, Disposition, Outcome
 from nexomailer_cli.transport.base import Observer, Waiting, unobserved
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from nexomailer_cli.smtp.envelope import Mail
@@ -45,13 +47,17 @@ def retry_delay(disposition: Disposition, tries: int) -> float:
 class Clock:
     """The one door to time in this file. Seconds, from an arbitrary moment."""
 
+    def __init__(self, blocking: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+        self._blocking = blocking
+
     def now(self) -> float:
         """Return the time."""
-        return asyncio.get_running_loop().time()
+        return time.monotonic()
 
-    async def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
-        await asyncio.sleep(seconds)
+        with self._blocking():
+            time.sleep(seconds)
 
 
 class RetryTransport:
@@ -77,11 +83,11 @@ class RetryTransport:
         """The name of the transport below."""
         return self._transport.name
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close the transport below."""
-        await self._transport.aclose()
+        self._transport.close()
 
-    async def send(self, mail: Mail) -> Outcome:
+    def send(self, mail: Mail) -> Outcome:
         """Hand `mail` over, and over again to whom it pays, until the time is up."""
         until = self._clock.now() + self._seconds
         told: dict[str, Disposition] = {}
@@ -89,12 +95,12 @@ class RetryTransport:
         attempts: list[Attempt] = []
         due = dict.fromkeys(mail.envelope.recipients, self._clock.now())
         while due:
-            await self._sleep_until_due(due)
+            self._sleep_until_due(due)
             now = self._clock.now()
             ready = tuple(r for r in mail.envelope.recipients if due.get(r, NEVER) <= now)
             if not ready:
                 continue  # the clock woke us a little early
-            outcome = await self._transport.send(mail.only(ready))
+            outcome = self._transport.send(mail.only(ready))
             tries.update(ready)
             attempts += outcome.attempts
             told |= {each.recipient: each for each in outcome.dispositions}
@@ -111,12 +117,12 @@ class RetryTransport:
             for each in dispositions
         }
 
-    async def _sleep_until_due(self, due: dict[str, float]) -> None:
+    def _sleep_until_due(self, due: dict[str, float]) -> None:
         soonest = min(due.values())
         seconds = soonest - self._clock.now()
         if seconds <= 0:
             return
-        await self._transport.aclose()  # no server keeps a silent session for minutes
+        self._transport.close()  # no server keeps a silent session for minutes
         waiting = sum(at == soonest for at in due.values())
         self._observer(Waiting(seconds, waiting))
-        await self._clock.sleep(seconds)
+        self._clock.sleep(seconds)

@@ -15,7 +15,6 @@ from nexomailer_cli.smtp.extensions import Extensions
 from nexomailer_cli.smtp.outcome import Phase
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from nexomailer_cli.config.proxy import Proxy
@@ -80,6 +79,18 @@ class Terms(Struct, frozen=True, kw_only=True):
         # A trailing dot is good DNS and breaks both.
         return (self.servername or self.host).rstrip(".")
 
+    def has_another_token(self, rejected: str) -> bool:
+        """Whether we would sign in with another token than one that was refused."""
+        return self.credentials is not None and self.credentials.token != rejected
+
+    def unanswered(self, error: TransportError) -> TransportError:
+        """Return `error`, or what it means where there is a proxy on the way."""
+        if self.proxy is None or (error.phase, error.reason) != (Phase.CONNECT, "timeout"):
+            return error
+        from nexomailer_cli.transport.tunnel import silent
+
+        return silent(self.proxy)
+
     def check_name(self) -> None:
         """Raise TransportError for an EHLO name that must not reach the wire."""
         try:
@@ -104,12 +115,11 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True):
-    """A session that may send, and the wire it runs on.
+    """What a session that may send is like.
 
     `unspoken` takes the secret of the sign-in out of what the server says.
     """
 
-    wire: asyncio.Transport
     extensions: Extensions
     tls_version: str
     is_lmtp: bool = False

@@ -17,8 +17,8 @@ from nexomailer_cli.bulk.events import Settled, Stopping, Troubled
 from nexomailer_cli.bulk.state import State
 from nexomailer_cli.cli.bulk_display import Lines, Progress, Screen, event_json, tell
 from nexomailer_cli.cli.output import Output
+from nexomailer_cli.pool.desk import PoolState
 from nexomailer_cli.smtp.outcome import Attempt, Phase, Status
-from nexomailer_cli.transport.desk import PoolState
 from tests.bulk.office import Office
 from tests.cli.test_bulk import LETTER
 from tests.cli.test_bulk_providers import people

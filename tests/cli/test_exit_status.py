@@ -12,7 +12,7 @@ from nexomailer_cli.cli import request
 from nexomailer_cli.cli.exit_status import ExitStatus, of_error
 from nexomailer_cli.errors import TransportError
 from nexomailer_cli.smtp.outcome import Phase
-from nexomailer_cli.transport import route
+from nexomailer_cli.transport import meeting
 from tests.support.beside import peer
 from tests.support.providers import configure, provider
 from tests.support.run import ended, run, running, wait_for
@@ -83,10 +83,10 @@ def test_what_people_do(tmp_path: Path, status: ExitStatus) -> None:
 
 
 def test_a_host_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def dial(host: str, port: int, **_: object) -> None:
+    def reach(*_: object) -> None:
         raise TransportError("no such host", phase=Phase.CONNECT, reason="EAI_NONAME")
 
-    monkeypatch.setattr(route, "dial", dial)
+    monkeypatch.setattr(meeting, "reach", reach)
     configure(tmp_path, provider("main", 1))
     result = run(*LETTER, cwd=tmp_path)
     assert result.exit_status == ExitStatus.NO_HOST

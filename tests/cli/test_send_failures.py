@@ -314,7 +314,7 @@ FLOOD = b"250-" + b"x" * 70_000 + b"\r\n"
 # What a lone server does -> configuration, exit status, error.
 HOSTILE: dict[str, tuple[Script, dict[str, Any], int, str]] = {
     "nonsense": ((Reply("hello there"), Hang()), {}, 76, "proto.not_smtp"),
-    "http": ((Reply("HTTP/1.1 400 Bad Request"), Hang()), {}, 76, "proto.not_smtp"),
+    "http": ((Reply("HTTP/1.1 400 Bad Request"), Hang()), {}, 76, "port.http"),
     "flood": ((Reply("220 hi"), Expect("EHLO"), Raw(FLOOD * 40), Hang()), {}, 76, "proto.too_long"),
     "lines without end": (
         (Reply("220 hi"), Expect("EHLO"), Raw(b"250-x\r\n" * 50_000), Hang()),

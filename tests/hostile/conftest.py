@@ -20,6 +20,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nexomailer_cli.bulk.breaker.FIRST_SECONDS", 0.05)
     monkeypatch.setattr("nexomailer_cli.bulk.breaker.LONGEST_SECONDS", 0.1)
     monkeypatch.setattr("nexomailer_cli.bulk.desk.AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr("nexomailer_cli.transport.pool.FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("nexomailer_cli.transport.pool.LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr("nexomailer_cli.pool.pool.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("nexomailer_cli.pool.pool.LONGEST_PAUSE", 0.02)
     monkeypatch.setattr("nexomailer_cli.transport.limits.MIN_BYTES_PER_SECOND", 2**26)

@@ -23,8 +23,8 @@ from nexomailer_cli.probe.alternatives import (
 )
 from nexomailer_cli.probe.examination import Case, Examination, Wishes
 from nexomailer_cli.probe.report import Alternative, Origins, Recommended, Target
-from nexomailer_cli.probe.resolving import Address, Resolved
 from nexomailer_cli.smtp.auth import Credentials
+from nexomailer_cli.transport.resolving import Address, Resolved
 from nexomailer_cli.transport.terms import Terms
 from tests.probe.conftest import Neighbours
 from tests.support import certificates

@@ -204,7 +204,7 @@ def test_it_is_known_why_an_address_cannot_be_reached(
             return int(getattr(errno, code))
 
     system = SimpleNamespace(**{**vars(socket), "socket": Refusing})
-    monkeypatch.setattr("nexomailer_cli.probe.connecting.socket", system)
+    monkeypatch.setattr("nexomailer_cli.transport.race.socket", system)
     names(monkeypatch, {HOST: ["192.0.2.7"]})
     examined = examine(f"{HOST}:587")
     examined.failed(*UNREACHABLE[code])

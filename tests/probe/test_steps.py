@@ -83,7 +83,7 @@ def test_a_connection_that_was_cut_before_anybody_looked_is_no_dead_port(
             return errno.ECONNRESET
 
     system = SimpleNamespace(**{**vars(socket), "socket": Cut})
-    monkeypatch.setattr("nexomailer_cli.probe.connecting.socket", system)
+    monkeypatch.setattr("nexomailer_cli.transport.race.socket", system)
     assert found(examine(case(9))) == ["banner.reset"]
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.smtp.envelope import Envelope, Mail
 from nexomailer_cli.smtp.failure import Rule
+from nexomailer_cli.smtp.outcome import Disposition
 from nexomailer_cli.transport.account import Account
 from nexomailer_cli.transport.base import Event, Observer, unobserved
 from nexomailer_cli.transport.connection import Connection
-from nexomailer_cli.transport.handshake import Handshake
 from nexomailer_cli.transport.limits import Limits
+from nexomailer_cli.transport.meeting import Meeting
 from nexomailer_cli.transport.terms import Terms
+from tests.support.aside import Aside
 from tests.support.script import Peer
 
 CONTENT = b"Subject: x\r\n\r\n.body\r\n"
@@ -74,9 +77,11 @@ async def connect(
     limits: Limits = PROMPT,
     observer: Observer = unobserved,
     tls: ssl.SSLContext | None = None,
-) -> Connection:
-    session = await Handshake(terms(peer.port, tls=tls), PROMPT).open()
-    return Connection(session, "main", limits, observer)
+    blocking: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Aside[tuple[Disposition, ...]]:
+    meeting = Meeting(terms(peer.port, tls=tls), PROMPT, blocking=blocking)
+    wire, session = await asyncio.to_thread(meeting.open)
+    return Aside(Connection(wire, session, "main", limits, observer))
 
 
 async def until_heard(peer: Peer, verb: str) -> None:

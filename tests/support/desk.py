@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from nexomailer_cli.pool.desk import PoolLimits
+from nexomailer_cli.pool.pool import Pool
 from nexomailer_cli.smtp.envelope import Mail
 from nexomailer_cli.smtp.failure import Failure
 from nexomailer_cli.smtp.outcome import Attempt, Outcome, Status
-from nexomailer_cli.transport.desk import PoolLimits
 from nexomailer_cli.transport.limits import Limits
-from nexomailer_cli.transport.pool import Pool
 from tests.support.account import PROMPT, account, mail
 from tests.support.script import Peer
 

@@ -6,8 +6,8 @@ import aiosmtplib
 import pytest
 
 from nexomailer_cli.errors import ProtocolError
+from nexomailer_cli.pool.breakage import broken
 from nexomailer_cli.smtp.outcome import Phase
-from nexomailer_cli.transport.breakage import broken
 
 
 def caused(error: BaseException, cause: BaseException) -> BaseException:

@@ -10,6 +10,7 @@ from nexomailer_cli.transport.failover import FailoverTransport
 from nexomailer_cli.transport.provider import ProviderTransport
 from nexomailer_cli.transport.retry import Clock, RetryTransport
 from tests.support.account import CONTENT, account, mail
+from tests.support.aside import Aside
 from tests.support.chaos import Server, running
 
 RECIPIENTS = tuple(f"r{number}@b.test" for number in range(5))
@@ -24,7 +25,7 @@ class Impatient(Clock):
     def now(self) -> float:
         return self._time
 
-    async def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         self._time += seconds + 0.001
 
 
@@ -57,7 +58,9 @@ async def test_nothing_is_delivered_twice_or_misreported(keywords: tuple[str, ..
             failover = FailoverTransport(
                 (ProviderTransport(account(first)), ProviderTransport(account(second)))
             )
-            transport = RetryTransport(failover, seconds=2000.0, random=random, clock=Impatient())
+            transport = Aside(
+                RetryTransport(failover, seconds=2000.0, random=random, clock=Impatient())
+            )
             outcome = await transport.send(mail(*RECIPIENTS, content=CONTENT))
-            await transport.aclose()
+            await transport.close()
         truthful(outcome, one.delivered + two.delivered)

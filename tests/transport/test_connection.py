@@ -12,8 +12,8 @@ from nexomailer_cli.smtp.outcome import Disposition, Phase, Verdict
 from nexomailer_cli.transport import limits as limits_module
 from nexomailer_cli.transport.base import Event, PastReturn, Said
 from nexomailer_cli.transport.connection import Connection
-from nexomailer_cli.transport.handshake import Handshake
 from nexomailer_cli.transport.limits import Limits
+from nexomailer_cli.transport.meeting import Meeting
 from tests.support.account import (
     BIG,
     CONTENT,
@@ -26,6 +26,7 @@ from tests.support.account import (
     terms,
     until_heard,
 )
+from tests.support.interruption import Interruption
 from tests.support.script import (
     GOODBYE,
     RESET,
@@ -109,7 +110,7 @@ async def test_each_shape_delivers(shape: str) -> None:
     async with scripted((*greeting(*keywords), *talk, *GOODBYE)) as peer:
         connection = await connect(peer)
         [disposition] = await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is Verdict.ACCEPTED
     dotted = CONTENT.replace(b"\r\n.", b"\r\n..")
     assert peer.contents == [CONTENT if "CHUNKING" in keywords else dotted]
@@ -136,7 +137,7 @@ async def test_only_what_breaks_after_the_end_is_unknown(
             reason = caught.value.reason
             assert caught.value.phase == phase
         assert not connection.is_reusable
-        await connection.aclose()
+        await connection.close()
     assert reason in reasons
 
 
@@ -146,7 +147,7 @@ async def test_a_421_answers_all_that_is_open(shape: str, phase: Phase) -> None:
         connection = await connect(peer)
         [disposition] = await connection.send(mail())
         assert not connection.is_reusable
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is Verdict.DEFERRED
     assert disposition.phase is phase
     assert str(disposition.reply) == "421 4.3.2 shutting down"
@@ -163,7 +164,7 @@ async def test_an_answer_counts_although_the_connection_ends_with_it(
     async with scripted(until(shape, Phase.END, Reply("250 2.0.0 ok"), last)) as peer:
         connection = await connect(peer)
         [disposition] = await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is Verdict.ACCEPTED
 
 
@@ -195,7 +196,7 @@ async def test_what_breaks_within_the_content_was_certainly_not_delivered(
         began = time.monotonic()
         with pytest.raises(TransportError) as caught:
             await connection.send(mail(content=BIG))
-        await connection.aclose()
+        await connection.close()
     assert time.monotonic() - began < 4.5
     assert caught.value.phase == Phase.CONTENT
     assert caught.value.reason in reasons
@@ -209,7 +210,7 @@ async def test_half_a_word_within_the_content_does_not_hurry_its_end(
         connection = await connect(peer, HASTY)
         with pytest.raises(TransportError) as caught:
             await connection.send(mail(content=BIG))
-        await connection.aclose()
+        await connection.close()
     assert (caught.value.phase, caught.value.reason) == (Phase.CONTENT, "timeout")
 
 
@@ -226,7 +227,7 @@ async def test_a_peer_that_left_before_the_end_certainly_did_not_get_it(
         connection = await connect(peer, tls=client_tls if secure else None)
         with pytest.raises(TransportError):
             await connection.send(mail(content=BIG))
-        await connection.aclose()
+        await connection.close()
 
 
 @MIDDLES
@@ -237,7 +238,7 @@ async def test_a_refusal_within_the_content_is_believed(middle: Script, after: S
         async with asyncio.timeout(2.0):
             [disposition] = await connection.send(mail(content=BIG))
         assert not connection.is_reusable
-        await connection.aclose()
+        await connection.close()
     assert (disposition.verdict, disposition.phase) == (Verdict.REJECTED, Phase.CONTENT)
     assert str(disposition.reply) == "552 5.3.4 too big"
 
@@ -248,7 +249,7 @@ async def test_an_acceptance_within_the_content_is_a_lie(middle: Script) -> None
         connection = await connect(peer)
         with pytest.raises(ProtocolError) as caught:
             await connection.send(mail(content=BIG))
-        await connection.aclose()
+        await connection.close()
     assert (caught.value.phase, caught.value.reason) == (Phase.CONTENT, "surplus")
 
 
@@ -270,7 +271,7 @@ async def test_a_peer_that_never_reads_costs_bounded_time_over_tls(
         with pytest.raises(TransportError) as caught:
             await connection.send(mail(content=BIG))
         assert time.monotonic() - began < 4.5
-        await connection.aclose()
+        await connection.close()
     assert (caught.value.phase, caught.value.reason) == (Phase.CONTENT, "timeout")
 
 
@@ -290,9 +291,9 @@ async def test_large_content_arrives_whole(
     )
     async with scripted(script, tls=server_tls()) as peer:
         connection = await connect(peer, tls=client_tls)
-        assert connection.tls_version == "TLSv1.3"
+        assert connection._wire.tls_version == "TLSv1.3"
         [disposition] = await connection.send(mail(content=content))
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is Verdict.ACCEPTED
     assert peer.contents == [content]
 
@@ -304,11 +305,11 @@ async def test_content_that_no_buffer_holds_waits_for_its_reader() -> None:
     async with scripted(script) as peer:
         connection = await connect(peer)
         sending = asyncio.create_task(connection.send(mail(content=BIG)))
-        await eventually(lambda: connection._is_paused)
+        await eventually(lambda: connection._wire.is_writing)
         assert not sending.done()
         signal.set()
         [disposition] = await sending
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is Verdict.ACCEPTED
     assert peer.contents == [BIG]
 
@@ -323,7 +324,7 @@ async def test_a_reply_that_dribbles_in_has_one_time_out(text: str) -> None:
         began = time.monotonic()
         with pytest.raises(TransportError) as caught:
             await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert (caught.value.phase, caught.value.reason) == (Phase.MAIL, "timeout")
     assert time.monotonic() - began < 4.0
 
@@ -343,7 +344,7 @@ async def test_each_reply_of_a_group_has_its_own_time_out() -> None:
     async with scripted(script) as peer:
         connection = await connect(peer, Limits(reply=0.4, end=5.0))
         dispositions = await connection.send(mail(*recipients))
-        await connection.aclose()
+        await connection.close()
     assert {each.verdict for each in dispositions} == {Verdict.ACCEPTED}
 
 
@@ -353,7 +354,7 @@ async def test_the_answer_to_the_content_may_take_longer_than_others(shape: str)
     async with scripted(until(shape, Phase.END, Dribble(answer))) as peer:
         connection = await connect(peer, Limits(reply=0.2, end=5.0))
         [disposition] = await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is Verdict.ACCEPTED
 
 
@@ -364,7 +365,7 @@ async def test_the_wait_after_the_content_grows_with_it(monkeypatch: pytest.Monk
     async with scripted(until("grouped", Phase.END, Dribble(answer))) as peer:
         connection = await connect(peer, Limits(reply=5.0, end=0.05))
         [disposition] = await connection.send(mail(content=content))
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is Verdict.ACCEPTED
 
 
@@ -374,7 +375,7 @@ async def test_the_deadline_ends_every_wait() -> None:
         connection = await connect(peer, Limits(reply=60.0, end=600.0, deadline=deadline))
         with pytest.raises(TransportError) as caught:
             await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert caught.value.reason == "deadline"
 
 
@@ -386,7 +387,7 @@ async def test_refused_recipient_does_not_stop_the_others() -> None:
     async with scripted((*greeting("PIPELINING"), *transaction(rcpt=answers))) as peer:
         connection = await connect(peer)
         told = await connection.send(mail("a@b.test", "b@b.test", "c@b.test"))
-        await connection.aclose()
+        await connection.close()
     assert [each.verdict for each in told] == [
         Verdict.ACCEPTED,
         Verdict.REJECTED,
@@ -411,7 +412,7 @@ async def test_a_recipient_refused_before_the_connection_was_lost_stays_refused(
     async with scripted((*greeting(*keywords), *refused, *end)) as peer:
         connection = await connect(peer)
         told = await connection.send(mail("a@b.test", "b@b.test"))
-        await connection.aclose()
+        await connection.close()
     assert [each.verdict for each in told] == [Verdict.REJECTED, Verdict.UNKNOWN]
     assert told[0].reason == ""
     assert told[1].reason in ("closed", "ECONNRESET")
@@ -430,7 +431,7 @@ async def test_a_refused_mail_is_swept_away_before_the_next() -> None:
         connection = await connect(peer)
         verdicts = [(await connection.send(mail()))[0].verdict for _ in range(3)]
         assert connection.is_reusable
-        await connection.aclose()
+        await connection.close()
     assert verdicts == [Verdict.REJECTED, Verdict.ACCEPTED, Verdict.ACCEPTED]
 
 
@@ -449,7 +450,7 @@ async def test_all_refused_and_content_wanted_gets_a_lone_dot() -> None:
     async with scripted(script) as peer:
         connection = await connect(peer)
         [disposition] = await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert (disposition.verdict, disposition.phase) == (Verdict.REJECTED, Phase.RCPT)
 
 
@@ -463,7 +464,7 @@ async def test_content_is_not_given_for_a_sender_that_was_refused() -> None:
         connection = await connect(peer)
         [disposition] = await connection.send(mail())
         assert not connection.is_reusable
-        await connection.aclose()
+        await connection.close()
     assert (disposition.verdict, disposition.phase) == (Verdict.REJECTED, Phase.MAIL)
     assert peer.heard[-1] == "DATA"
 
@@ -478,7 +479,7 @@ async def test_recipients_that_were_refused_stay_so_when_the_connection_dies(las
     async with scripted(script) as peer:
         connection = await connect(peer, HASTY)
         refused, lost = await connection.send(mail("a@b.test", "c@b.test"))
-        await connection.aclose()
+        await connection.close()
     assert (refused.verdict, refused.phase) == (Verdict.REJECTED, Phase.RCPT)
     assert (lost.verdict, lost.phase) == (Verdict.DEFERRED, Phase.DATA)
     assert lost.failure is not None
@@ -492,7 +493,7 @@ async def test_words_between_two_mails_spoil_the_session(unasked: str) -> None:
         connection = await connect(peer)
         [disposition] = await connection.send(mail())
         await eventually(lambda: not connection.is_reusable)
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is Verdict.ACCEPTED
     assert "QUIT" not in peer.verbs
 
@@ -503,7 +504,7 @@ async def test_more_after_the_answer_than_the_answer_spoils_the_session_only() -
         connection = await connect(peer)
         [disposition] = await connection.send(mail())
         assert not connection.is_reusable
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is Verdict.ACCEPTED
 
 
@@ -513,7 +514,7 @@ async def test_nonsense_behind_the_answer_does_not_take_it_away(end: bytes) -> N
     async with scripted(script) as peer:
         connection = await connect(peer)
         [disposition] = await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is not Verdict.UNKNOWN
 
 
@@ -527,7 +528,7 @@ async def test_an_address_that_is_an_injection_never_reaches_the_wire() -> None:
             await connection.send(mail("r@b.test>\r\nDATA\r\n<x@y.test"))
         assert connection.is_reusable
         [disposition] = await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert disposition.verdict is Verdict.ACCEPTED
     assert peer.verbs == ["EHLO", "MAIL", "RCPT", "DATA"]
 
@@ -539,7 +540,7 @@ async def test_content_with_a_nul_is_refused_before_anything_is_sent(shape: str)
         with pytest.raises(MessageError, match="NUL"):
             await connection.send(mail(content=b"Subject: x\r\n\r\n\0\r\n"))
         assert connection.is_reusable
-        await connection.aclose()
+        await connection.close()
     assert peer.verbs == ["EHLO", "QUIT"]
 
 
@@ -555,7 +556,7 @@ async def test_an_observer_that_fails_ends_the_session_before_the_end_of_the_con
         assert not connection.is_reusable
         async with asyncio.timeout(5):
             await peer.left.wait()
-        await connection.aclose()
+        await connection.close()
     assert peer.contents == []
 
 
@@ -566,18 +567,16 @@ async def test_an_observer_that_fails_ends_the_session_before_the_end_of_the_con
     ("shape", "phase"),
     [("lockstep", Phase.MAIL), ("grouped", Phase.END), ("chunked", Phase.END)],
 )
-async def test_being_cancelled_closes_the_connection(shape: str, phase: Phase) -> None:
+async def test_being_interrupted_closes_the_connection(shape: str, phase: Phase) -> None:
+    signal = Interruption({"lockstep": "MAIL", "grouped": "DATA", "chunked": "BDAT"}[shape])
     async with scripted(until(shape, phase, Hang())) as peer:
-        connection = await connect(peer)
-        sending = asyncio.create_task(connection.send(mail()))
-        await until_heard(peer, {"lockstep": "MAIL", "grouped": "DATA", "chunked": "BDAT"}[shape])
-        sending.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await sending
+        connection = await connect(peer, observer=signal.observe, blocking=signal.blocking)
+        with pytest.raises(KeyboardInterrupt):
+            await connection.send(mail())
         assert not connection.is_reusable
         async with asyncio.timeout(5):
             await peer.left.wait()
-        await connection.aclose()
+        await connection.close()
 
 
 async def test_a_session_that_timed_out_is_not_used_again() -> None:
@@ -585,7 +584,7 @@ async def test_a_session_that_timed_out_is_not_used_again() -> None:
         connection = await connect(peer, HASTY)
         await connection.send(mail())
         assert not connection.is_reusable
-        await connection.aclose()
+        await connection.close()
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -596,7 +595,7 @@ async def test_quit_leaves_and_its_answer_is_not_waited_for(
     script: Script = (*greeting("STARTTLS"), *(upgrade if tls else ()), Expect("QUIT"), Hang())
     async with scripted(script, tls=server_tls()) as peer:
         connection = await connect(peer, tls=client_tls if tls else None)
-        await asyncio.wait_for(connection.aclose(), 1)
+        await asyncio.wait_for(connection.close(), 1)
         await until_heard(peer, "QUIT")
 
 
@@ -604,19 +603,18 @@ async def test_quit_to_a_peer_that_is_gone_costs_nothing() -> None:
     async with scripted(greeting()) as peer:
         connection = await connect(peer)
         await eventually(lambda: not connection.is_reusable)
-        await connection.aclose()
-        await connection.aclose()
+        await connection.close()
+        await connection.close()
     assert peer.verbs == ["EHLO"]
 
 
 async def test_a_connection_lost_at_the_hand_over_can_still_be_closed() -> None:
     async with scripted((*greeting(), Hang())) as peer:
-        session = await Handshake(terms(peer.port), PROMPT).open()
-        session.wire.abort()
-        connection = Connection(session, "main", PROMPT)
+        wire, session = await asyncio.to_thread(Meeting(terms(peer.port), PROMPT).open)
+        wire.close()
+        connection = Connection(wire, session, "main", PROMPT)
         assert not connection.is_reusable
-        async with asyncio.timeout(1):
-            await connection.aclose()
+        connection.close()
 
 
 # --- what is told ---------------------------------------------------------------------------
@@ -634,7 +632,7 @@ async def test_the_transcript_has_every_command_and_reply_and_no_content() -> No
     async with scripted((*greeting("PIPELINING", "SIZE"), *transaction(), *GOODBYE)) as peer:
         connection = await connect(peer, observer=events.append)
         await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert lines(events) == [
         "C: MAIL FROM:<s@a.test>",
         "C: RCPT TO:<r1@b.test>",
@@ -655,7 +653,7 @@ async def test_the_transcript_of_a_chunk_names_its_size() -> None:
     async with scripted((*greeting("PIPELINING", "CHUNKING"), *chunk())) as peer:
         connection = await connect(peer, observer=events.append)
         await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert lines(events)[:5] == [
         "PastReturn",
         "C: MAIL FROM:<s@a.test>",
@@ -671,7 +669,7 @@ async def test_the_point_of_no_return_is_told_once_before_the_end_goes_out() -> 
     async with scripted((*greeting("PIPELINING"), *transaction())) as peer:
         connection = await connect(peer, observer=events.append)
         await connection.send(mail(content=content))
-        await connection.aclose()
+        await connection.close()
     assert events_of(PastReturn, events) == [PastReturn("main")]
 
 
@@ -681,7 +679,7 @@ async def test_nobody_is_told_of_a_point_of_no_return_that_was_not_reached() -> 
     async with scripted(script) as peer:
         connection = await connect(peer, observer=events.append)
         [disposition] = await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
     assert isinstance(disposition, Disposition)
     assert disposition.phase is Phase.DATA
     assert events_of(PastReturn, events) == []
@@ -696,19 +694,15 @@ async def test_a_session_that_is_gone_takes_no_mail() -> None:
         await eventually(lambda: not connection.is_reusable)
         with pytest.raises(TransportError):
             await connection.send(mail())
-        await connection.aclose()
+        await connection.close()
 
 
 async def test_nothing_is_believed_after_nonsense() -> None:
-    async with scripted((*greeting("PIPELINING"), Expect("MAIL"), Hang())) as peer:
+    nonsense = Raw(b"what?\r\n250 ok\r\n250 ok\r\n354 go on\r\n")
+    async with scripted((*greeting("PIPELINING"), Expect("MAIL"), nonsense, Hang())) as peer:
         connection = await connect(peer)
-        sending = asyncio.create_task(connection.send(mail()))
-        await until_heard(peer, "MAIL")
-        connection.data_received(b"what?\r\n")
-        connection.data_received(b"250 ok\r\n250 ok\r\n354 go on\r\n")
         with pytest.raises(ProtocolError) as caught:
-            await sending
-        await connection.aclose()
-        connection.connection_lost(None)
+            await connection.send(mail())
+        await connection.close()
     assert caught.value.reason == "not-smtp"
     assert peer.contents == []

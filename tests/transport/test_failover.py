@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
+from msgspec import structs
 
 from nexomailer_cli.errors import Problem, SecretError
 from nexomailer_cli.rules import provider_rules
@@ -20,6 +21,8 @@ from nexomailer_cli.transport.limits import Limits
 from nexomailer_cli.transport.provider import ProviderTransport
 from nexomailer_cli.transport.terms import Terms
 from tests.support.account import BIG, CONTENT, PASSWORD, PROMPT, account, mail
+from tests.support.aside import Aside
+from tests.support.interruption import Interruption
 from tests.support.script import (
     GOODBYE,
     Close,
@@ -148,16 +151,16 @@ CASES = {
 }
 
 
-def both(first: Account, second: Account, *, deadline: float = float("inf")) -> FailoverTransport:
-    return FailoverTransport(
-        (ProviderTransport(first), ProviderTransport(second)), deadline=deadline
+def both(first: Account, second: Account, *, deadline: float = float("inf")) -> Aside[Outcome]:
+    return Aside(
+        FailoverTransport((ProviderTransport(first), ProviderTransport(second)), deadline=deadline)
     )
 
 
 async def delivered(first: Account, second: Account, message: Mail) -> Outcome:
     transport = both(first, second)
     outcome = await transport.send(message)
-    await transport.aclose()
+    await transport.close()
     return outcome
 
 
@@ -239,7 +242,7 @@ async def test_a_wrong_password_is_tried_once_in_a_run() -> None:
     async with scripted(auth_says("535 5.7.8 wrong")) as one, scripted(twice) as two:
         transport = both(account(one, name="one", credentials=PASSWORD), account(two))
         outcomes = [await transport.send(mail()) for _ in range(2)]
-        await transport.aclose()
+        await transport.close()
     assert [outcome.status for outcome in outcomes] == [OK, OK]
     assert one.verbs.count("AUTH") == 1
     assert [attempt.provider for attempt in outcomes[1].attempts] == [
@@ -322,7 +325,7 @@ async def test_the_deadline_stops_handing_on() -> None:
     async with scripted((*GROUPED, Hang())) as one, spare() as two:
         transport = both(account(one, limits=patient), account(two), deadline=deadline)
         outcome = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert outcome.status is Status.FAILED
     assert outcome.attempts[0].reason == "deadline"
     assert two.connections == 0
@@ -332,20 +335,22 @@ async def test_the_first_provider_is_asked_however_late_it_is() -> None:
     async with spare() as one, spare() as two:
         transport = both(account(one), account(two), deadline=0.0)
         outcome = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert outcome.status is OK
     assert two.connections == 0
 
 
-async def test_being_cancelled_leaves_no_connection_open() -> None:
+async def test_being_interrupted_leaves_no_connection_open() -> None:
+    signal = Interruption("MAIL")
     async with scripted((*GROUPED, Expect("MAIL"), Hang())) as one, spare() as two:
-        transport = both(account(one), account(two))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await transport.send(mail())
+        entry = structs.replace(account(one), blocking=signal.blocking)
+        providers = ProviderTransport(entry, signal.observe), ProviderTransport(account(two))
+        transport = Aside(FailoverTransport(providers))
+        with pytest.raises(KeyboardInterrupt):
+            await transport.send(mail())
         async with asyncio.timeout(2.0):
             await one.left.wait()
-        await transport.aclose()
+        await transport.close()
     assert two.connections == 0
 
 
@@ -426,9 +431,9 @@ async def test_who_was_greylisted_comes_back_to_the_same_provider() -> None:
     ):
         transport = both(account(one, name="one"), account(two, name="two"))
         first = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
         again = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert [attempt.provider for attempt in first.attempts] == ["one", "two"]
     assert [attempt.provider for attempt in again.attempts] == ["two"]
     assert (first.status, again.status) == (Status.DEFERRED, OK)

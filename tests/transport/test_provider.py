@@ -1,6 +1,5 @@
 """One provider: new sessions for spoilt ones, batches, what it cannot take, and being off."""
 
-import asyncio
 import socket
 import ssl
 from collections.abc import Callable
@@ -16,12 +15,12 @@ from nexomailer_cli.smtp.auth import Credentials
 from nexomailer_cli.smtp.envelope import Envelope, Mail
 from nexomailer_cli.smtp.failure import Failure, Scope
 from nexomailer_cli.smtp.outcome import Outcome, Phase, Status, Verdict
-from nexomailer_cli.transport import route
+from nexomailer_cli.transport import meeting
 from nexomailer_cli.transport.account import Account
 from nexomailer_cli.transport.base import Attempted, Event, Said, Withheld
-from nexomailer_cli.transport.dial import dial
 from nexomailer_cli.transport.limits import Limits
 from nexomailer_cli.transport.provider import ProviderTransport
+from nexomailer_cli.transport.route import reach
 from nexomailer_cli.transport.terms import Terms
 from tests.support.account import (
     HASTY,
@@ -29,10 +28,11 @@ from tests.support.account import (
     PROMPT,
     account,
     events_of,
-    eventually,
     mail,
     terms,
 )
+from tests.support.aside import Aside
+from tests.support.interruption import Interruption
 from tests.support.script import (
     GOODBYE,
     RESET,
@@ -60,11 +60,11 @@ ACCEPTING: Script = (*GROUPED, *transaction(), *GOODBYE)
 
 async def sent(account: Account, *mails: Mail) -> Outcome:
     """Send `mails` over one transport; return what became of the last."""
-    transport = ProviderTransport(account)
+    transport = Aside(ProviderTransport(account))
     for each in mails[:-1]:
         await transport.send(each)
     outcome = await transport.send(mails[-1])
-    await transport.aclose()
+    await transport.close()
     return outcome
 
 
@@ -162,11 +162,11 @@ async def test_one_connection_serves_many_mails() -> None:
 
 async def test_a_connection_that_ended_meanwhile_is_replaced() -> None:
     async with scripted((*GROUPED, *transaction()), ACCEPTING) as peer:
-        transport = ProviderTransport(account(peer))
+        transport = Aside(ProviderTransport(account(peer)))
         first = await transport.send(mail())
         await peer.left.wait()
         second = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert first.status is second.status is Status.ACCEPTED
     assert peer.connections == 2
 
@@ -180,10 +180,10 @@ async def test_a_lost_sender_stays_with_the_provider_s_other_mails() -> None:
         *GOODBYE,
     )
     async with scripted(script) as peer:
-        transport = ProviderTransport(account(peer, rules=provider_rules))
+        transport = Aside(ProviderTransport(account(peer, rules=provider_rules)))
         refused = await transport.send(mail())
         accepted = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert (verdicts(refused), scopes(refused)) == ([Verdict.REJECTED], [Scope.SENDER])
     assert accepted.status is Status.ACCEPTED
     assert peer.connections == 1
@@ -198,14 +198,15 @@ async def test_nonsense_in_a_transaction_is_an_outcome_and_no_crash(nonsense: st
     assert outcome.attempts[0].reason == "not-smtp"
 
 
-async def test_being_cancelled_closes_the_connection_and_the_next_mail_gets_a_new_one() -> None:
+async def test_being_interrupted_closes_the_connection_and_the_next_mail_gets_a_new_one() -> None:
+    signal = Interruption("MAIL")
     async with scripted((*GROUPED, Expect("MAIL"), Hang()), ACCEPTING) as peer:
-        transport = ProviderTransport(account(peer))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.15):
-                await transport.send(mail())
+        entry = structs.replace(account(peer), blocking=signal.blocking)
+        transport = Aside(ProviderTransport(entry, signal.observe))
+        with pytest.raises(KeyboardInterrupt):
+            await transport.send(mail())
         outcome = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert outcome.status is Status.ACCEPTED
     assert len(outcome.attempts) == 1
 
@@ -352,11 +353,11 @@ async def test_what_a_server_offers_to_take_is_sent() -> None:
 
 async def test_an_envelope_that_must_not_go_out_is_an_error_and_keeps_the_session() -> None:
     async with scripted(ACCEPTING) as peer:
-        transport = ProviderTransport(account(peer))
+        transport = Aside(ProviderTransport(account(peer)))
         with pytest.raises(MessageError):
             await transport.send(mail("a b@c.test"))
         outcome = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert outcome.status is Status.ACCEPTED
     assert peer.connections == 1
 
@@ -369,10 +370,10 @@ SIGN_IN: Script = greeting("PIPELINING", "AUTH PLAIN LOGIN")
 async def test_a_refused_password_switches_the_provider_off() -> None:
     script = (*SIGN_IN, Expect("AUTH"), Reply("535 5.7.8 wrong"), Hang())
     async with scripted(script) as peer:
-        transport = ProviderTransport(account(peer, credentials=PASSWORD))
+        transport = Aside(ProviderTransport(account(peer, credentials=PASSWORD)))
         first = await transport.send(mail())
         second = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert peer.connections == 1
     assert peer.verbs.count("AUTH") == 1
     for outcome in (first, second):
@@ -392,10 +393,10 @@ async def test_a_sign_in_that_failed_for_the_moment_may_be_repeated(answer: str)
     script = (*SIGN_IN, Expect("AUTH"), Reply(answer), Hang())
     good = (*SIGN_IN, Expect("AUTH"), Reply("235 in"), *transaction(), *GOODBYE)
     async with scripted(script, good) as peer:
-        transport = ProviderTransport(account(peer, credentials=PASSWORD))
+        transport = Aside(ProviderTransport(account(peer, credentials=PASSWORD)))
         first = await transport.send(mail())
         second = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert (first.status, scopes(first)) == (Status.FAILED, [Scope.PROVIDER])
     assert second.status is Status.ACCEPTED
     assert peer.connections == 2
@@ -404,12 +405,12 @@ async def test_a_sign_in_that_failed_for_the_moment_may_be_repeated(answer: str)
 async def test_no_traceback_grows_while_a_provider_is_off() -> None:
     script = (*SIGN_IN, Expect("AUTH"), Reply("535 5.7.8 wrong"), Hang())
     async with scripted(script) as peer:
-        transport = ProviderTransport(account(peer, credentials=PASSWORD))
+        transport = Aside(ProviderTransport(account(peer, credentials=PASSWORD)))
         for _ in range(50):
             await transport.send(mail())
         assert transport._off is not None
         frames = list(walk_tb(transport._off.__traceback__))
-        await transport.aclose()
+        await transport.close()
     assert len(frames) < 20
 
 
@@ -425,9 +426,9 @@ async def test_a_mail_that_asks_for_sign_in_is_the_provider_s_failure() -> None:
 async def test_a_provider_that_wants_a_sign_in_is_not_asked_again_in_a_run() -> None:
     script = (*GROUPED, *refusing("530 5.7.0 Authentication required"), *GOODBYE)
     async with scripted(script) as peer:
-        transport = ProviderTransport(account(peer))
+        transport = Aside(ProviderTransport(account(peer)))
         outcomes = [await transport.send(mail()) for _ in range(2)]
-        await transport.aclose()
+        await transport.close()
     assert [outcome.status for outcome in outcomes] == [Status.FAILED] * 2
     assert peer.verbs.count("MAIL") == 1
 
@@ -462,11 +463,11 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
     """All sockets that handshakes were given."""
     sockets: list[socket.socket] = []
 
-    async def spy(host: str, port: int, **ways: Any) -> socket.socket:
-        sockets.append(await dial(host, port, **ways))
+    def spy(*way: Any) -> socket.socket:
+        sockets.append(reach(*way))
         return sockets[-1]
 
-    monkeypatch.setattr(route, "dial", spy)
+    monkeypatch.setattr(meeting, "reach", spy)
     return sockets
 
 
@@ -479,7 +480,7 @@ async def test_a_server_that_is_stuck_in_tls_leaves_no_socket(
     )
     async with scripted(script, tls=server_tls()) as peer:
         outcome = await sent(account(peer, tls=client_tls, limits=HASTY), mail())
-        await eventually(lambda: dialled[0].fileno() == -1)
+        assert dialled[0].fileno() == -1
     assert outcome.attempts[0].phase is Phase.EHLO
 
 
@@ -525,9 +526,9 @@ async def test_each_attempt_is_told_and_no_secret(
         tls=server_tls(),
     ) as peer:
         entry = account(peer, credentials=PASSWORD, tls=client_tls)
-        transport = ProviderTransport(entry, events.append)
+        transport = Aside(ProviderTransport(entry, events.append))
         outcome = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     told = events_of(Attempted, events)
     assert [event.attempt for event in told if isinstance(event, Attempted)] == list(
         outcome.attempts
@@ -551,9 +552,9 @@ async def test_the_words_of_a_partly_refused_mail_are_those_of_the_refusal() -> 
 
 async def test_the_words_of_an_accepted_mail_are_those_of_the_server() -> None:
     async with scripted(ACCEPTING) as peer:
-        transport = ProviderTransport(account(peer, name="main"))
+        transport = Aside(ProviderTransport(account(peer, name="main")))
         outcome = await transport.send(mail())
-        await transport.aclose()
+        await transport.close()
     assert transport.name == "main"
     assert outcome.attempts[0].text == "Ok: queued as 4F2A"
 
@@ -564,9 +565,9 @@ async def test_a_report_that_the_server_does_not_offer_is_told() -> None:
     both: Script = (*greeting("PIPELINING", "DSN"), *transaction(), *GOODBYE)
     async with scripted(ACCEPTING, both) as peer:
         for _ in range(2):
-            transport = ProviderTransport(account(peer), events.append)
+            transport = Aside(ProviderTransport(account(peer), events.append))
             await transport.send(wish)
-            await transport.aclose()
+            await transport.close()
     told = [event for event in events if isinstance(event, Withheld)]
     assert told == [Withheld("main", "delivery reports (DSN)")]
     assert "RCPT TO:<r@b.test> NOTIFY=FAILURE ORCPT=rfc822;r@b.test" in peer.heard
@@ -578,7 +579,7 @@ def test_an_account_does_not_show_the_password() -> None:
 
 async def test_closing_what_was_never_open_does_nothing() -> None:
     peer = Peer(port=1)
-    await ProviderTransport(account(peer)).aclose()
+    ProviderTransport(account(peer)).close()
 
 
 async def test_content_that_was_too_big_is_not_sent_again() -> None:

@@ -43,7 +43,7 @@ class FakeClock(Clock):
     def now(self) -> float:
         return self.time
 
-    async def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.time += seconds + self._overshoot
 
@@ -89,7 +89,7 @@ class Stub:
         self._clock = clock
         self._seconds = seconds
 
-    async def send(self, mail: Mail) -> Outcome:
+    def send(self, mail: Mail) -> Outcome:
         self.sent.append((self._clock.now() - 1000.0, mail.envelope.recipients))
         self._clock.time += self._seconds
         dispositions = tuple(self._next(each) for each in mail.envelope.recipients)
@@ -109,11 +109,11 @@ class Stub:
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         return answer(recipient)
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         self.closed += 1
 
 
-async def retried(
+def retried(
     answers: Answers,
     *,
     seconds: float = 3600.0,
@@ -127,7 +127,7 @@ async def retried(
     transport = RetryTransport(
         stub, seconds=seconds, random=Random(1), observer=heard.append, clock=clock
     )
-    outcome = await transport.send(mail(*answers))
+    outcome = transport.send(mail(*answers))
     return outcome, stub, clock
 
 
@@ -166,19 +166,19 @@ def test_what_time_cannot_cure_is_never_tried_again(disposition: Disposition) ->
     assert retry_delay(disposition, 1) == NEVER
 
 
-async def test_who_failed_together_comes_back_together() -> None:
+def test_who_failed_together_comes_back_together() -> None:
     answers: dict[str, list[Callable[[str], Disposition]]] = {
         name: [overloaded, accepted] for name in ("a", "b", "c", "d", "e")
     }
-    outcome, stub, clock = await retried(answers, seconds=60.0)
+    outcome, stub, clock = retried(answers, seconds=60.0)
     assert recipients_of(stub) == [tuple(answers), tuple(answers)]
     assert [5.0 <= seconds <= 5.0 * (1 + JITTER) for seconds in clock.slept] == [True]
     assert outcome.status is Status.ACCEPTED
 
 
-async def test_greylisting_waits_five_minutes_and_asks_for_nobody_else() -> None:
+def test_greylisting_waits_five_minutes_and_asks_for_nobody_else() -> None:
     events: list[Event] = []
-    outcome, stub, clock = await retried(
+    outcome, stub, clock = retried(
         {
             "a@b.test": [accepted],
             "g@b.test": [greylisted, accepted],
@@ -201,23 +201,23 @@ async def test_greylisting_waits_five_minutes_and_asks_for_nobody_else() -> None
     assert stub.closed == 1
 
 
-async def test_nothing_to_wait_for_returns_at_once() -> None:
-    outcome, stub, clock = await retried({"a@b.test": [accepted], "r@b.test": [refused]})
+def test_nothing_to_wait_for_returns_at_once() -> None:
+    outcome, stub, clock = retried({"a@b.test": [accepted], "r@b.test": [refused]})
     assert outcome.status is Status.PARTIAL
     assert len(stub.sent) == 1
     assert clock.slept == []
     assert stub.closed == 0
 
 
-async def test_a_wait_that_would_pass_the_window_is_not_begun() -> None:
-    outcome, stub, clock = await retried({"g@b.test": [greylisted]}, seconds=299.0)
+def test_a_wait_that_would_pass_the_window_is_not_begun() -> None:
+    outcome, stub, clock = retried({"g@b.test": [greylisted]}, seconds=299.0)
     assert outcome.status is Status.DEFERRED
     assert len(stub.sent) == 1
     assert clock.slept == []
 
 
-async def test_tries_go_on_until_the_window_closes() -> None:
-    outcome, stub, _ = await retried({"p@b.test": [overloaded]}, seconds=120.0)
+def test_tries_go_on_until_the_window_closes() -> None:
+    outcome, stub, _ = retried({"p@b.test": [overloaded]}, seconds=120.0)
     assert outcome.status is Status.DEFERRED
     times = [at for at, _ in stub.sent]
     assert times[0] == 0.0
@@ -226,18 +226,16 @@ async def test_tries_go_on_until_the_window_closes() -> None:
     assert len(outcome.attempts) == len(times)
 
 
-async def test_each_recipient_comes_when_it_is_due() -> None:
-    _, stub, _ = await retried(
-        {"p@b.test": [overloaded, accepted], "g@b.test": [greylisted, accepted]}
-    )
+def test_each_recipient_comes_when_it_is_due() -> None:
+    _, stub, _ = retried({"p@b.test": [overloaded, accepted], "g@b.test": [greylisted, accepted]})
     assert recipients_of(stub) == [("p@b.test", "g@b.test"), ("p@b.test",), ("g@b.test",)]
     assert stub.sent[1][0] < 10.0
     assert stub.sent[2][0] >= 300.0
 
 
 @pytest.mark.parametrize("overshoot", [0.0, 0.002, 500.0])
-async def test_a_sleep_that_overshoots_the_window_sends_nothing_twice(overshoot: float) -> None:
-    _, stub, _ = await retried(
+def test_a_sleep_that_overshoots_the_window_sends_nothing_twice(overshoot: float) -> None:
+    _, stub, _ = retried(
         {
             "a@b.test": [accepted],
             "u@b.test": [unknown],
@@ -250,13 +248,13 @@ async def test_a_sleep_that_overshoots_the_window_sends_nothing_twice(overshoot:
     assert recipients_of(stub)[1:] == [("g@b.test",)]
 
 
-async def test_a_slow_server_does_not_make_anything_be_sent_twice() -> None:
+def test_a_slow_server_does_not_make_anything_be_sent_twice() -> None:
     answers: Answers = {
         "a@b.test": [accepted],
         "p@b.test": [overloaded, accepted],
         "g@b.test": [greylisted, accepted],
     }
-    _, stub, _ = await retried(answers, seconds=800.0, takes=420.0)
+    _, stub, _ = retried(answers, seconds=800.0, takes=420.0)
     assert recipients_of(stub) == [
         ("a@b.test", "p@b.test", "g@b.test"),
         ("p@b.test",),
@@ -264,24 +262,24 @@ async def test_a_slow_server_does_not_make_anything_be_sent_twice() -> None:
     ]
 
 
-async def test_nobody_is_tried_after_the_window() -> None:
+def test_nobody_is_tried_after_the_window() -> None:
     answers: Answers = {"p@b.test": [overloaded, accepted], "g@b.test": [greylisted, accepted]}
-    outcome, stub, _ = await retried(answers, seconds=700.0, takes=650.0)
+    outcome, stub, _ = retried(answers, seconds=700.0, takes=650.0)
     assert all(at <= 700.0 for at, _ in stub.sent)
     assert len(outcome.dispositions) == 2
 
 
-async def test_the_name_and_the_end_are_those_of_the_transport_below() -> None:
+def test_the_name_and_the_end_are_those_of_the_transport_below() -> None:
     clock = FakeClock()
     stub = Stub({}, clock)
     transport = RetryTransport(stub, seconds=1.0, random=Random(1))
     assert transport.name == "stub"
-    await transport.aclose()
+    transport.close()
     assert stub.closed == 1
 
 
-async def test_the_real_clock_goes_forward() -> None:
+def test_the_real_clock_goes_forward() -> None:
     clock = Clock()
     before = clock.now()
-    await clock.sleep(0.01)
+    clock.sleep(0.01)
     assert 0.005 < clock.now() - before < 5.0

@@ -2,21 +2,27 @@
 
 import asyncio
 import socket
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
 
 from nexomailer_cli.config.proxy import Proxy, read_proxy
 from nexomailer_cli.errors import TransportError
+from nexomailer_cli.pool import route as looping
+from nexomailer_cli.pool.dial import dial
 from nexomailer_cli.smtp.failure import classify_breakage
 from nexomailer_cli.smtp.outcome import Phase
-from nexomailer_cli.transport.dial import dial
-from nexomailer_cli.transport.handshake import Handshake
-from nexomailer_cli.transport.route import reach
+from nexomailer_cli.transport import route as waiting
+from nexomailer_cli.transport.limits import Limits
+from nexomailer_cli.transport.resolving import Address, Resolved, resolve
 from nexomailer_cli.transport.terms import Terms
 from nexomailer_cli.transport.tunnel import tunnel_blocking
 from tests.support.account import HASTY, PASSWORD, PROMPT, terms
+from tests.support.conducting import Looping, Waiting
 from tests.support.proxies import Serve, http, proxying, socks5
 from tests.support.script import GOODBYE, Hang, Peer, greeting, scripted
 
@@ -29,10 +35,31 @@ def through(url: str, port: int, host: str = "mail.test") -> Terms:
     return structs.replace(terms(port), host=host, proxy=read_proxy(url))
 
 
+Hands: type[Waiting] | type[Looping] = Waiting
+
+
+@pytest.fixture(autouse=True, params=[Waiting, Looping], ids=["waiting", "looping"])
+def _both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let both, blocking sockets and the event loop, go every way here."""
+    monkeypatch.setattr(sys.modules[__name__], "Hands", request.param)
+
+
+async def by_either(terms: Terms) -> socket.socket:
+    if Hands is Looping:
+        return await looping.reach(terms)
+    return await asyncio.to_thread(waiting.reach, terms, time.monotonic() + 5)
+
+
+async def opened(terms: Terms, limits: Limits = PROMPT) -> None:
+    conductor = Hands(terms, limits)
+    await conductor.open()
+    conductor.close()
+
+
 async def failure(terms: Terms) -> TransportError:
     async with asyncio.timeout(5):
         with pytest.raises(TransportError) as caught:
-            (await reach(terms)).close()
+            (await by_either(terms)).close()
     assert caught.value.phase == Phase.CONNECT
     return caught.value
 
@@ -44,8 +71,7 @@ async def test_a_name_is_the_proxy_s_to_look_up(scheme: str, serve: Serve, accou
         scripted((*greeting(), *GOODBYE)) as peer,
         proxying(serve, NAMES, account) as proxy,
     ):
-        session = await Handshake(through(proxy.place(scheme, account), peer.port), PROMPT).open()
-        session.wire.abort()
+        await opened(through(proxy.place(scheme, account), peer.port))
     assert proxy.asked == [f"mail.test:{peer.port}"]
     assert proxy.logins == ([account] if account else [])
     assert peer.verbs == ["EHLO"]
@@ -54,19 +80,27 @@ async def test_a_name_is_the_proxy_s_to_look_up(scheme: str, serve: Serve, accou
 async def test_with_socks5_names_are_looked_up_here() -> None:
     async with scripted((Hang(),)) as peer, proxying(socks5()) as proxy:
         way = through(proxy.place("socks5"), peer.port, "localhost")
-        (await reach(structs.replace(way, ip_version=4))).close()
+        (await by_either(structs.replace(way, ip_version=4))).close()
     assert proxy.asked == [f"127.0.0.1:{peer.port}"]
 
 
 async def test_with_socks5_each_address_of_the_server_is_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def two(*_: object) -> tuple[str, ...]:
-        return "127.9.9.9", "127.0.0.1"
+    found = ("127.9.9.9", "127.0.0.1")
 
-    monkeypatch.setattr("nexomailer_cli.transport.route.resolved", two)
+    async def two(*_: object) -> tuple[str, ...]:
+        return found
+
+    def resolve_two(host: str, port: int, *more: Any) -> Resolved:
+        if host != "mail.test":
+            return resolve(host, port, *more)
+        return Resolved(tuple(Address(socket.AF_INET, (each, port)) for each in found))
+
+    monkeypatch.setattr(looping, "resolved", two)
+    monkeypatch.setattr(waiting, "resolve", resolve_two)
     async with scripted((Hang(),)) as peer, proxying(socks5()) as proxy:
-        (await reach(through(proxy.place("socks5"), peer.port))).close()
+        (await by_either(through(proxy.place("socks5"), peer.port))).close()
     assert proxy.asked == [f"127.9.9.9:{peer.port}", f"127.0.0.1:{peer.port}"]
 
 
@@ -82,8 +116,7 @@ async def test_no_octet_of_the_greeting_is_lost_behind_the_proxy_s_answer(
 ) -> None:
     serve = http(octet_by_octet=octet_by_octet)
     async with scripted((*greeting(), *GOODBYE)) as peer, proxying(serve, NAMES) as proxy:
-        session = await Handshake(through(proxy.place("http"), peer.port), PROMPT).open()
-        session.wire.abort()
+        await opened(through(proxy.place("http"), peer.port))
     assert peer.verbs == ["EHLO"]
 
 
@@ -126,7 +159,7 @@ async def test_why_a_proxy_is_of_no_use(
         way = through(proxy.place(scheme), unused_tcp_port)
         with pytest.raises(TransportError) as caught:
             limits = HASTY if reason == "proxy-silent" else PROMPT
-            await Handshake(way, limits).open()
+            await opened(way, limits)
     assert caught.value.reason == reason
     assert classify_breakage(Phase.CONNECT, reason).is_transient is is_transient
     assert "\n" not in str(caught.value)
@@ -193,22 +226,11 @@ async def test_a_host_that_is_no_name_is_not_asked_for(host: str) -> None:
     assert proxy.asked == []
 
 
-async def test_being_cancelled_leaves_no_socket() -> None:
-    async def silence(_proxy: object, reader: asyncio.StreamReader, _writer: object) -> None:
-        await reader.read()
-
-    async with proxying(silence) as proxy:
-        for scheme in ("socks5h", "http"):
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.05):
-                    await reach(through(proxy.place(scheme), 25))
-
-
 async def test_no_password_leaves_in_clear_through_a_proxy_on_this_machine() -> None:
     async with scripted(greeting("AUTH PLAIN")) as peer, proxying(http(), NAMES) as proxy:
         way = structs.replace(through(proxy.place("http"), peer.port), credentials=PASSWORD)
         with pytest.raises(TransportError) as caught:
-            await Handshake(way, PROMPT).open()
+            await opened(way)
     assert caught.value.reason == "plaintext-password"
     assert peer.verbs == ["EHLO"]
 
@@ -254,8 +276,7 @@ async def test_a_server_at_a_unix_socket_is_greeted_and_trusted_with_a_password(
     sign_in = (*greeting("AUTH PLAIN"), Expect("AUTH PLAIN"), Reply("235 ok"), Hang())
     async with scripted(sign_in, path=path) as peer:
         way = structs.replace(at(path), credentials=PASSWORD)
-        session = await Handshake(way, PROMPT).open()
-        session.wire.abort()
+        await opened(way)
     assert peer.heard[0] == "EHLO [127.0.0.1]"
     assert peer.verbs == ["EHLO", "AUTH"]
 
@@ -270,31 +291,9 @@ async def test_why_a_unix_socket_is_of_no_use(tmp_path: Path) -> None:
     assert str(error) == f"cannot connect to {file}: connection refused"
 
 
-async def test_a_unix_socket_that_this_user_may_not_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def denied(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", denied)
-    assert (await failure(at(tmp_path / "s"))).reason == "socket-denied"
-
-
-async def test_waiting_for_a_unix_socket_may_be_cancelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def forever(*_: object) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", forever)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await reach(at(tmp_path / "s"))
-
-
 async def test_without_either_the_host_is_dialled() -> None:
     async with scripted((Hang(),)) as peer:
-        (await reach(terms(peer.port))).close()
+        (await by_either(terms(peer.port))).close()
         (await dial("127.0.0.1", peer.port)).close()
     assert peer.connections == 2
     assert isinstance(peer, Peer)

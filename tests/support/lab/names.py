@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-SEAM = "nexomailer_cli.probe.resolving.getaddrinfo"
+SEAM = "nexomailer_cli.transport.resolving.getaddrinfo"
 Answer = Sequence[str] | int  # addresses, or one of socket's EAI_*
 
 

@@ -8,18 +8,22 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from nexomailer_cli.probe import connecting
-from nexomailer_cli.probe.connecting import Race, interleaved, race
-from nexomailer_cli.probe.resolving import Address
-from nexomailer_cli.probe.stage_data import ConnectAttempt
+from nexomailer_cli.transport import race as module
+from nexomailer_cli.transport.race import ConnectAttempt, Race, interleaved
+from nexomailer_cli.transport.race import race as brief_race
+from nexomailer_cli.transport.resolving import Address
 from tests.support.lab.ports import black_hole, closed_port
 
 PATIENCE = 8.0
+
+# Every runner is to be heard of.
+race = partial(brief_race, lingers=True)
 
 
 def four(address: str, port: int = 587) -> Address:
@@ -85,7 +89,7 @@ def test_the_first_to_answer_wins_and_is_connected(listener: socket.socket, port
 def test_nobody_waits_for_an_address_that_refuses(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "STAGGER_SECONDS", PATIENCE)
+    monkeypatch.setattr(module, "STAGGER_SECONDS", PATIENCE)
     start = time.monotonic()
     run = race([six("::1", port), four("127.0.0.1", port)], 2 * PATIENCE)
     assert time.monotonic() - start < PATIENCE
@@ -98,14 +102,14 @@ def test_silence_gives_the_next_address_its_turn(port: int) -> None:
     assert ended(run) == {"127.0.0.2": ("silent", "ETIMEDOUT"), "127.0.0.1": ("connected", None)}
     silent, connected = run.attempts
     # The winner's own time does not hold what was waited before it began.
-    assert silent.ms > 1000 * connecting.STAGGER_SECONDS > connected.ms
+    assert silent.ms > 1000 * module.STAGGER_SECONDS > connected.ms
     assert run.winner == "127.0.0.1"
 
 
 def test_once_there_is_a_winner_the_others_are_looked_at_and_left(
     listener: socket.socket, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "STAGGER_SECONDS", PATIENCE)
+    monkeypatch.setattr(module, "STAGGER_SECONDS", PATIENCE)
     with socket.create_server(("127.0.0.2", port)) as other, black_hole("127.0.0.3", port):
         hosts = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
         start = time.monotonic()
@@ -188,7 +192,7 @@ def test_a_machine_without_sockets_to_spare_says_so(monkeypatch: pytest.MonkeyPa
         def __del__(self) -> None: ...
 
     system = SimpleNamespace(**{**vars(socket), "socket": Exhausted})
-    monkeypatch.setattr("nexomailer_cli.probe.connecting.socket", system)
+    monkeypatch.setattr("nexomailer_cli.transport.race.socket", system)
     run = race([four("127.0.0.1")], PATIENCE)
     assert ended(run) == {"127.0.0.1": ("failed", "EMFILE")}
 
@@ -199,7 +203,7 @@ def test_what_fails_at_once_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
             return errno.ENETUNREACH
 
     system = SimpleNamespace(**{**vars(socket), "socket": Unroutable})
-    monkeypatch.setattr("nexomailer_cli.probe.connecting.socket", system)
+    monkeypatch.setattr("nexomailer_cli.transport.race.socket", system)
     run = race([six("2001:db8::1")], PATIENCE)
     assert ended(run) == {"2001:db8::1": ("unreachable", "ENETUNREACH")}
 
@@ -208,7 +212,7 @@ def test_ctrl_c_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
     def pressed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(connecting._Race, "_look", pressed)
+    monkeypatch.setattr(module._Race, "_look", pressed)
     with black_hole() as port, pytest.raises(KeyboardInterrupt):
         race([four("127.0.0.1", port)], PATIENCE)
     gc.collect()  # a socket that is still open is a ResourceWarning now

@@ -16,21 +16,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import MessageError, TransportError
+from nexomailer_cli.pool.clerk import Clerk
+from nexomailer_cli.pool.dialogue import Dialogue
+from nexomailer_cli.pool.job import Job, unsendable
+from nexomailer_cli.pool.joining import TRIAL_SECONDS, Behind
+from nexomailer_cli.pool.watch import Watch
 from nexomailer_cli.smtp.write import MAX_EAGER_BYTES, PIECE_BYTES
-from nexomailer_cli.transport.base import Observer, Withheld, unobserved
-from nexomailer_cli.transport.clerk import Clerk
-from nexomailer_cli.transport.dialogue import Dialogue
-from nexomailer_cli.transport.job import Job, unsendable
-from nexomailer_cli.transport.joining import TRIAL_SECONDS, Behind
-from nexomailer_cli.transport.watch import Watch
+from nexomailer_cli.transport.base import Observer, Withheld
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
+    from nexomailer_cli.pool.home import Home
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.smtp.transaction import Transaction
     from nexomailer_cli.smtp.write import Write
-    from nexomailer_cli.transport.home import Home
     from nexomailer_cli.transport.terms import Session
 
 # A server may have hung up on a connection that was silent for longer.
@@ -40,8 +41,10 @@ FRESH_SECONDS = 1.0
 class Lane(Dialogue):
     """A session that draws mails until it is used up, told to stop, or lost."""
 
-    def __init__(self, session: Session, home: Home, observer: Observer = unobserved) -> None:
-        super().__init__(session, observer)
+    def __init__(
+        self, wire: asyncio.Transport, session: Session, home: Home, observer: Observer
+    ) -> None:
+        super().__init__(wire, session, observer)
         self._home = home
         self._clerk = Clerk(home, session.tls_version)
         self._limits = home.account.limits

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from nexomailer_cli.errors import TransportError
+    from nexomailer_cli.pool.desk import Desk, PoolLimits
+    from nexomailer_cli.pool.joining import Joining
+    from nexomailer_cli.pool.lane import Lane
     from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.transport.account import Account
-    from nexomailer_cli.transport.desk import Desk, PoolLimits
-    from nexomailer_cli.transport.joining import Joining
-    from nexomailer_cli.transport.lane import Lane
 
 
 class Home(Protocol):

@@ -8,12 +8,12 @@ from random import Random
 
 import pytest
 
+from nexomailer_cli.pool import pool as pool_module
+from nexomailer_cli.pool.desk import PoolLimits
+from nexomailer_cli.pool.pool import Pool
 from nexomailer_cli.smtp.envelope import Mail
 from nexomailer_cli.smtp.failure import Failure
 from nexomailer_cli.smtp.outcome import Attempt, Disposition, Outcome, Verdict
-from nexomailer_cli.transport import pool as pool_module
-from nexomailer_cli.transport.desk import PoolLimits
-from nexomailer_cli.transport.pool import Pool
 from tests.support.account import account, mail
 from tests.support.chaos import Server, running
 

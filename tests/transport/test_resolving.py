@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from nexomailer_cli.errors import TransportError
-from nexomailer_cli.probe import resolving
-from nexomailer_cli.probe.resolving import Address, Resolved, resolve
 from nexomailer_cli.smtp.outcome import Phase
+from nexomailer_cli.transport import resolving
+from nexomailer_cli.transport.resolving import Address, Resolved, resolve
 from tests.support.lab.names import SEAM, names
 
 PATIENCE = 8.0

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from nexomailer_cli.errors import TransportError
+from nexomailer_cli.pool import dial as module
+from nexomailer_cli.pool.dial import dial
 from nexomailer_cli.smtp.outcome import Phase
-from nexomailer_cli.transport import dial as module
-from nexomailer_cli.transport.dial import dial
 from nexomailer_cli.transport.terms import Terms
 from tests.support.script import Hang, scripted
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nexomailer_cli.printable import printable
-from nexomailer_cli.probe.hello import MAX_BYTES, Hello, read_hello
+from nexomailer_cli.transport.hello import MAX_BYTES, Hello, read_hello
 from tests.support import certificates
 from tests.support.lab import handshakes
 from tests.support.shaking import shake_hands

@@ -1,4 +1,4 @@
-from nexomailer_cli.transport.joining import Behind, Joining
+from nexomailer_cli.pool.joining import Behind, Joining
 
 
 def test_nothing_is_tried_before_a_mail_was_accepted() -> None:

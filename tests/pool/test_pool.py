@@ -8,14 +8,14 @@ import pytest
 from msgspec import structs
 
 from nexomailer_cli.errors import ConfigError, Problem
+from nexomailer_cli.pool import lane as lane_module
+from nexomailer_cli.pool import pool as pool_module
+from nexomailer_cli.pool.desk import PoolLimits
+from nexomailer_cli.pool.pool import Pool
 from nexomailer_cli.smtp.failure import Failure, Scope
 from nexomailer_cli.smtp.outcome import Phase, Status, Verdict
-from nexomailer_cli.transport import lane as lane_module
-from nexomailer_cli.transport import pool as pool_module
 from nexomailer_cli.transport.account import Account
 from nexomailer_cli.transport.base import Event, Said, Withheld
-from nexomailer_cli.transport.desk import PoolLimits
-from nexomailer_cli.transport.pool import Pool
 from tests.support.account import (
     BIG,
     HASTY,

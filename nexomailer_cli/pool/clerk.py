@@ -11,14 +11,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import TransportError
+from nexomailer_cli.pool.job import blameless
 from nexomailer_cli.smtp.outcome import Disposition, Outcome, Phase, Status, Verdict, summary
 from nexomailer_cli.transport.account import shuts_out
 from nexomailer_cli.transport.batch import again, complete
-from nexomailer_cli.transport.job import blameless
 
 if TYPE_CHECKING:
-    from nexomailer_cli.transport.home import Home
-    from nexomailer_cli.transport.job import Job
+    from nexomailer_cli.pool.home import Home
+    from nexomailer_cli.pool.job import Job
 
 # What a connection dies of that was silent for too long.
 _LOST = frozenset({"closed", "ECONNRESET", "EPIPE"})

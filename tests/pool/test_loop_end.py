@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nexomailer_cli.transport.handshake import Handshake
+from nexomailer_cli.pool.carrier import Carrier
 from tests.support.account import PROMPT, eventually, terms
 from tests.support.lab.place import Handler, serving
 from tests.support.lab.smtp import hang, implicit, smtp, then
@@ -33,14 +33,14 @@ def test_a_run_may_end_while_a_session_is_being_opened(
 
     async def give_up(port: int) -> None:
         is_implicit = stuck in ("TLS", "GREETING")
-        handshake = Handshake(terms(port, tls=client_tls, implicit=is_implicit), PROMPT)
+        handshake = Carrier(terms(port, tls=client_tls, implicit=is_implicit), PROMPT)
         task = asyncio.create_task(handshake.open())
         await eventually(lambda: hangs(handshake))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    def hangs(handshake: Handshake) -> bool:
+    def hangs(handshake: Carrier) -> bool:
         client = handshake._opened
         if client is None:
             return False

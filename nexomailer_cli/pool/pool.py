@@ -13,13 +13,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import TransportError
+from nexomailer_cli.pool.desk import Desk, PoolLimits, PoolState
+from nexomailer_cli.pool.joining import Joining
+from nexomailer_cli.pool.lane import Lane
+from nexomailer_cli.pool.opening import Opening
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.transport.account import Account, locks_out
 from nexomailer_cli.transport.base import Observer, unobserved
-from nexomailer_cli.transport.desk import Desk, PoolLimits, PoolState
-from nexomailer_cli.transport.joining import Joining
-from nexomailer_cli.transport.lane import Lane
-from nexomailer_cli.transport.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -214,7 +214,7 @@ class Pool:
         try:
             opening = Opening(self.account, self._observer)
             try:
-                session = await opening.open(in_thread=self._must_not_wait())
+                wire, session = await opening.open(in_thread=self._must_not_wait())
             finally:
                 tls_version = opening.tls_version
         except TransportError as error:
@@ -222,7 +222,7 @@ class Pool:
             self._refused(error, tls_version, self._now() - began)
         else:
             self._forget_opening()
-            self._welcome(session)
+            self._welcome(wire, session)
 
     def _forget_opening(self) -> None:
         task = asyncio.current_task()
@@ -234,8 +234,8 @@ class Pool:
         is_first, self._is_asked_for_terms = not self._is_asked_for_terms, True
         return self.account.is_renewed and not is_first
 
-    def _welcome(self, session: Session) -> None:
-        lane = Lane(session, self, self._observer)
+    def _welcome(self, wire: asyncio.Transport, session: Session) -> None:
+        lane = Lane(wire, session, self, self._observer)
         self._lanes.add(lane)
         lane.pull()
         self._grow()

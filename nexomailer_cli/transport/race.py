@@ -1,4 +1,4 @@
-"""A race of all addresses (RFC 8305) that reports every runner, and not only the winner."""
+"""A race of all addresses (RFC 8305), which can tell of every runner and not only of the winner."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from nexomailer_cli.probe.stage_data import ConnectAttempt
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nexomailer_cli.probe.resolving import Address
+    from nexomailer_cli.transport.resolving import Address
 
 # RFC 8305 section 5.
 STAGGER_SECONDS = 0.25
@@ -38,6 +36,16 @@ _RESULTS: dict[int, Result] = {
     errno.EPERM: "denied",
     errno.ETIMEDOUT: "silent",
 }
+
+
+class ConnectAttempt(Struct, frozen=True, kw_only=True):
+    """What became of one address."""
+
+    address: str
+    family: Literal["ipv4", "ipv6"]
+    result: Literal["connected", "refused", "unreachable", "silent", "denied", "failed"]
+    ms: float
+    errno: str | None
 
 
 class Race(Struct, frozen=True):
@@ -62,12 +70,20 @@ def _telling(number: int) -> int:
     return order.index(number) if number in order else len(order)
 
 
-def race(addresses: Iterable[Address], seconds: float, source: str | None = None) -> Race:
+def race(
+    addresses: Iterable[Address],
+    seconds: float,
+    source: str | None = None,
+    *,
+    lingers: bool = False,
+) -> Race:
     """Connect to all of `addresses`, one family after the other, staggered.
 
-    Waits `seconds` at most for the first one, and a little longer for the others.
+    Waits `seconds` at most for the first one; with `lingers` a little longer for the others, to
+    see how they do.
     """
-    with contextlib.closing(_Race(interleaved(addresses), seconds, source)) as running:
+    running = _Race(interleaved(addresses), seconds, source, lingers=lingers)
+    with contextlib.closing(running):
         return running.run()
 
 
@@ -102,7 +118,15 @@ class _Runner:
 
 
 class _Race:
-    def __init__(self, addresses: tuple[Address, ...], seconds: float, source: str | None) -> None:
+    def __init__(
+        self,
+        addresses: tuple[Address, ...],
+        seconds: float,
+        source: str | None,
+        *,
+        lingers: bool,
+    ) -> None:
+        self._lingers = lingers
         self._waiting = [_Runner(address) for address in addresses]
         self._runners = tuple(self._waiting)
         self._selector = selectors.DefaultSelector()
@@ -160,7 +184,7 @@ class _Race:
         if number == 0 and self._winner is None:
             self._winner = runner
             grace = min(MAX_GRACE_SECONDS, max(MIN_GRACE_SECONDS, 3 * runner.took))
-            self._until = min(self._until, time.monotonic() + grace)
+            self._until = min(self._until, time.monotonic() + grace * self._lingers)
         if number != 0 or self._winner is not None:
             self._next_start = 0.0  # nobody has to wait for this one
 

@@ -1,8 +1,7 @@
 """An open session between a wire and a pipeline: bytes in, bytes out, and what broke.
 
-What `Connection`, which awaits the end of one mail, and `Lane`, which works off many
-without waiting, have in common. When something has happened they hear of it in
-`_happened`; when to write and how long to be patient is theirs.
+When something has happened a `Lane` hears of it in `_happened`; when to write and how long to be
+patient is its business.
 """
 
 from __future__ import annotations
@@ -14,10 +13,11 @@ from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.smtp import command
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.pipeline import Pipeline
-from nexomailer_cli.transport.base import Observer, Said, said_reply, unobserved
+from nexomailer_cli.transport.base import Observer, Said, unobserved
+from nexomailer_cli.transport.breakage import lost
+from nexomailer_cli.transport.telling import said_replies, said_write
 
 if TYPE_CHECKING:
-    from nexomailer_cli.smtp.reply import Reply
     from nexomailer_cli.smtp.write import Write
     from nexomailer_cli.transport.terms import Session
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 class Dialogue(asyncio.Protocol):
     """A session after its handshake."""
 
-    def __init__(self, session: Session, observer: Observer = unobserved) -> None:
+    def __init__(
+        self, wire: asyncio.Transport, session: Session, observer: Observer = unobserved
+    ) -> None:
         self.extensions = session.extensions
         self.tls_version = session.tls_version
         self._observer = observer
@@ -36,7 +38,7 @@ class Dialogue(asyncio.Protocol):
         self._fault: TransportError | None = None
         self._is_paused = False
         self._closed = self._loop.create_future()
-        self._wire = session.wire
+        self._wire = wire
         # With a buffer of one octet, "resume" means that all has gone to the kernel: only
         # then does the next piece of content, or its end, follow.
         self._wire.set_write_buffer_limits(high=1, low=0)
@@ -52,8 +54,7 @@ class Dialogue(asyncio.Protocol):
         raise NotImplementedError
 
     def _lost(self, reason: str, message: str) -> TransportError:
-        phase = self._pipeline.awaiting or Phase.CONTENT
-        return TransportError(f"{message} (after {phase.name})", phase=phase, reason=reason)
+        return lost(self._pipeline.awaiting or Phase.CONTENT, reason, message)
 
     def data_received(self, data: bytes) -> None:
         """Give the bytes to the pipeline. Part of a reply is no event: time-outs are per reply."""
@@ -67,8 +68,8 @@ class Dialogue(asyncio.Protocol):
             self._fault = error
             answers = []
         if self._observer is not unobserved:
-            for _, reply in answers:
-                self._tell_reply(reply)
+            for line in said_replies(answers):
+                self._observer(line)
         if answers or self._fault:
             self._happened()
 
@@ -122,25 +123,9 @@ class Dialogue(asyncio.Protocol):
 
     def _say(self, write: Write) -> None:
         if self._observer is not unobserved:
-            self._tell(write)
+            for line in said_write(write):
+                self._observer(line)
         self._write(write)
 
     def _write(self, write: Write) -> None:
         self._wire.write(write.data)
-
-    def _tell(self, write: Write) -> None:
-        is_dotted = command.TERMINATOR in write.commands
-        for line in write.commands:
-            if line == command.TERMINATOR:
-                self._tell_content(write)
-            self._observer(Said("C", line.decode("utf-8", "replace").rstrip()))
-        if not is_dotted:
-            self._tell_content(write)
-
-    def _tell_content(self, write: Write) -> None:
-        if write.content_length:
-            self._observer(Said("C", f"({write.content_length} octets of content)"))
-
-    def _tell_reply(self, reply: Reply) -> None:
-        for line in said_reply(reply):
-            self._observer(line)

@@ -10,15 +10,18 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
-from nexomailer_cli.probe.hello import MAX_BYTES, Hello, read_hello
-
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from nexomailer_cli.transport.hello import Hello
+
+MAX_EVIDENCE = 64 * 1024  # octets that are kept
 
 
 class TlsSession:
     """The client's end of TLS; `send` and `receive` move its records.
 
+    `receive` may raise BlockingIOError: whoever called tries again when more has come.
     `round_trips` counts how often the server had to be waited for. `error` is what OpenSSL
     said if the handshake failed.
     """
@@ -71,15 +74,17 @@ class TlsSession:
         if not data:
             self._incoming.write_eof()
             return
-        if len(self._seen) < MAX_BYTES:
+        if len(self._seen) < MAX_EVIDENCE:
             self._seen += data
         self._incoming.write(data)
 
     def hello(self) -> Hello:
         """Return what the server's bytes say to whoever listens on the way."""
+        from nexomailer_cli.transport.hello import read_hello
+
         return read_hello(bytes(self._seen))
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Encrypt and send."""
         self.object.write(data)
         self._flush()

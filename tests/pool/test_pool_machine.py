@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from nexomailer_cli.errors import TransportError
+from nexomailer_cli.pool import pool as pool_module
+from nexomailer_cli.pool.desk import PoolLimits
+from nexomailer_cli.pool.pool import Pool
 from nexomailer_cli.smtp.envelope import Mail
 from nexomailer_cli.smtp.extensions import Extensions
 from nexomailer_cli.smtp.failure import Failure
 from nexomailer_cli.smtp.outcome import Attempt, Outcome, Phase, Verdict
-from nexomailer_cli.transport import pool as pool_module
-from nexomailer_cli.transport.desk import PoolLimits
-from nexomailer_cli.transport.pool import Pool
 from nexomailer_cli.transport.terms import Session
 from tests.support.account import account, mail
 from tests.support.receiver import ANSWERS, BYE, GOOD, Receiver
@@ -153,13 +153,13 @@ class Office(RuleBasedStateMachine):
         class Opening:
             tls_version = ""
 
-            async def open(self, *, in_thread: bool) -> Session:
+            async def open(self, *, in_thread: bool) -> tuple[Any, Session]:
                 knock = asyncio.get_running_loop().create_future()
                 machine.knocking.append(knock)
                 if not await knock:
                     raise TransportError("refused", phase=Phase.CONNECT, reason="ECONNREFUSED")
                 machine.wires.append(Wire(Receiver(machine.delivered)))
-                return Session(machine.wires[-1], machine.extensions, "")
+                return machine.wires[-1], Session(machine.extensions, "")
 
         return Opening()
 

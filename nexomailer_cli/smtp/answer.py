@@ -1,56 +1,40 @@
-"""Reads along with aiosmtplib, and is stricter.
+"""The replies of a handshake, where each command waits for its one reply.
 
-Everything that the server says passes here first. Only a reply that our own reader has
-seen whole, alone, and after a question counts.
+Only a reply that was read whole, alone, and after a question counts.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import ProtocolError
 from nexomailer_cli.smtp.reply import Reply, ReplyReader
 
 if TYPE_CHECKING:
-    from aiosmtplib.protocol import SMTPProtocol
-
     from nexomailer_cli.smtp.outcome import Phase
 
 
-class Witness(asyncio.Protocol):
-    """Stands between the wire and aiosmtplib's protocol."""
+class AnswerReader:
+    """Reads what a server says to one question after the other."""
 
-    def __init__(self, protocol: SMTPProtocol) -> None:
-        self._protocol = protocol
+    def __init__(self) -> None:
         self._reader = ReplyReader()
         self._replies: list[Reply] = []
         self._error: ProtocolError | None = None
 
-    def data_received(self, data: bytes) -> None:
-        """Read, then pass on."""
-        if self._error is None:
-            try:
-                self._replies += self._reader.receive(data)
-            except ProtocolError as error:
-                self._error = error
-        self._protocol.data_received(data)
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is something to `take`, be it an error."""
+        return bool(self._replies) or self._error is not None
 
-    def eof_received(self) -> bool:
-        """Pass on."""
-        return self._protocol.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Pass on."""
-        self._protocol.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Pass on."""
-        self._protocol.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Pass on."""
-        self._protocol.resume_writing()
+    def receive(self, data: bytes) -> None:
+        """Take what arrived."""
+        if self._error is not None:
+            return
+        try:
+            self._replies += self._reader.receive(data)
+        except ProtocolError as error:
+            self._error = error
 
     def take(self, phase: Phase) -> Reply:
         """Return the one reply to the command just sent.

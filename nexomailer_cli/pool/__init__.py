@@ -1,0 +1,1 @@
+"""Many mails at once over kept connections. The only room with an event loop and sockets."""

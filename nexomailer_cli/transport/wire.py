@@ -1,0 +1,132 @@
+"""A connected socket for one conversation: written to and waited on, in clear or under TLS.
+
+It reads while it writes, since a server may refuse content that is still on its way to it. One
+mail needs no event loop, whose import takes longer than all the rest of sending.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from collections import deque
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from nexomailer_cli.transport.tls_session import TlsSession
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+PIECE = 64 * 1024
+
+
+class Wire:
+    """One end of a conversation. Closes with `close`.
+
+    `blocking` is entered for every wait, and nothing else: where a signal may end it.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        blocking: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        sock.setblocking(False)
+        # A command is one small write, and its reply is waited for.
+        with contextlib.suppress(OSError):  # a Unix socket, or one that was reset
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.is_broken = False  # whether what was written last could not leave
+        self._sock = sock
+        self._blocking = blocking
+        self._tls: TlsSession | None = None
+        self._unsent: deque[memoryview] = deque()
+
+    @property
+    def tls_version(self) -> str:
+        """The version of TLS in force, empty for none."""
+        return (self._tls.object.version() or "") if self._tls else ""
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether something that was written has not gone to the kernel yet."""
+        return bool(self._unsent)
+
+    def secure(self, context: ssl.SSLContext, name: str, until: float) -> None:
+        """Change to TLS; raise TimeoutError at `until`, and what the system or OpenSSL say."""
+        self._tls = TlsSession(context, name, send=self._put, receive=self._receive)
+        while True:
+            try:
+                self._tls.shake_hands()
+                return
+            except BlockingIOError:
+                self._await(until)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Let `data` go out, at once as far as it can.
+
+        Who has hung up may have said why: an error is told by what is read next, and by
+        `is_broken`.
+        """
+        (self._tls.write if self._tls else self._put)(data)
+
+    def wait(self, until: float) -> bytes | None:
+        """Return what has arrived, nothing at the end of it; `None` once all has left.
+
+        Raises TimeoutError at `until`, a moment of `time.monotonic`, and what the system or
+        OpenSSL say.
+        """
+        while (data := self.look()) is None:
+            was_writing = self.is_writing
+            self._await(until)
+            if was_writing and not self.is_writing:
+                return None
+        return data
+
+    def look(self) -> bytes | None:
+        """Return what has arrived, nothing at the end of it; `None` if that is yet to come."""
+        try:
+            return self._tls.read() if self._tls else self._receive()
+        except BlockingIOError:
+            return None
+
+    def close(self) -> None:
+        """Hang up."""
+        self._unsent.clear()
+        self._sock.close()
+
+    def _receive(self) -> bytes:
+        return self._sock.recv(PIECE)
+
+    def _put(self, data: bytes | memoryview) -> None:
+        self._unsent.append(memoryview(data))
+        self._push()
+
+    def _push(self) -> None:
+        try:
+            while self._unsent and not self.is_broken:
+                first = self._unsent[0]
+                first = first[self._sock.send(first) :]
+                if first:
+                    self._unsent[0] = first
+                else:
+                    self._unsent.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.is_broken = True
+        if self.is_broken:
+            self._unsent.clear()
+
+    def _await(self, until: float) -> None:
+        """Wait until bytes have come or can go; send those that can."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._unsent else 0))
+        left = max(0.0, until - time.monotonic())
+        with self._blocking():
+            happened = poll.poll(left * 1000)
+        if not happened:
+            raise TimeoutError
+        self._push()
