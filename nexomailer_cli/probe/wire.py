@@ -1,17 +1,15 @@
 """One instrumented session: what the server said, when, and what TLS made of it.
 
-aiosmtplib hides what a diagnosis needs, and asyncio costs more time than a healthy server
-does, so this is a blocking socket with a clock. Replies are read as strictly as in sending.
-Knows no order of commands.
+It goes over the same wire as mail, and replies are read as strictly. Knows no order of commands.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 import ssl
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -20,16 +18,16 @@ from nexomailer_cli.errors import ProtocolError, TransportError
 from nexomailer_cli.printable import printable
 from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.smtp.reply import Reply, ReplyReader
+from nexomailer_cli.transport import wire
 from nexomailer_cli.transport.own_name import own_literal
 from nexomailer_cli.transport.tls import tls_failure
-from nexomailer_cli.transport.tls_session import TlsSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nexomailer_cli.probe.transcript import Transcript
+    from nexomailer_cli.transport.tls_session import TlsSession
 
-PIECE = 64 * 1024
 MAX_SHOWN = 200  # octets of what was not asked for
 
 
@@ -42,11 +40,11 @@ class Wire:
     def __init__(
         self, sock: socket.socket, transcript: Transcript, *, leads_on: bool = False
     ) -> None:
-        self.tls: TlsSession | None = None
         self.exchanges = 0  # how often the server was asked something
-        self._sock = sock
-        # Asked now: a socket that was reset has no other end any more.
+        # Asked now: a socket that was reset has no ends any more.
         self._is_loopback = not leads_on and _is_loopback(sock)
+        self._sock = sock
+        self._wire = wire.Wire(sock)
         self._transcript = transcript
         self._reader = ReplyReader()
         self._replies: list[Reply] = []
@@ -54,6 +52,11 @@ class Wire:
         self._unspoken: Callable[[str], str] | None = None
         self._phase = Phase.GREETING
         self._until = 0.0
+
+    @property
+    def tls(self) -> TlsSession | None:
+        """TLS, with the evidence of how it came about or did not."""
+        return self._wire.tls
 
     @property
     def is_encrypted(self) -> bool:
@@ -81,7 +84,8 @@ class Wire:
         self._begin(phase, seconds)
         text = shown or line.decode("utf-8", "replace").rstrip()
         self._transcript.said("C", text, encrypted=self.is_encrypted)
-        self._guarded_write(line)
+        with self._explained():
+            self._wire.write(line)
         self.exchanges += 1
         return self.await_reply(phase, seconds)
 
@@ -93,10 +97,11 @@ class Wire:
         """
         self._begin(phase, seconds)
         while not self._replies:
-            data = self._guarded_read()
-            if not data:
+            with self._explained():
+                data = self._wire.wait(self._until)
+            if data == b"":
                 raise self._broken("closed", "the server closed the connection")
-            self._understand(data)
+            self._understand(data or b"")
         return self._replies.pop(0)
 
     def note_reply(self, reply: Reply) -> None:
@@ -162,8 +167,7 @@ class Wire:
         self._begin(phase, seconds)
         try:
             # The codec for internationalised names, which every TLS name passes through.
-            self.tls = TlsSession(context, name, send=self._send, receive=self._receive)
-            self.tls.shake_hands()
+            self._wire.secure(context, name, self._until)
         except ssl.SSLError as error:  # one of a certificate is a ValueError as well
             raise self._not_encrypted(error, phase) from error
         except ValueError as error:  # UnicodeError is one
@@ -197,38 +201,11 @@ class Wire:
         self._phase = phase
         self._until = time.monotonic() + seconds
 
-    def _send(self, data: bytes) -> None:
-        self._sock.settimeout(self._left())
-        self._sock.sendall(data)
-
-    def _receive(self) -> bytes:
-        self._sock.settimeout(self._left())
-        return self._sock.recv(PIECE)
-
-    def _left(self) -> float:
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-    def _guarded_write(self, data: bytes) -> None:
-        # A server may say why and hang up: its last words come with the next read, and if there
-        # are none, so does the error.
-        with contextlib.suppress(ConnectionError):
-            self._write(data)
-
-    def _write(self, data: bytes) -> None:
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            (self.tls.write if self.tls else self._send)(data)
-        except ConnectionError:
-            raise
+            yield
         except OSError as error:  # ssl.SSLError is one
-            raise self._failed(error) from error
-
-    def _guarded_read(self) -> bytes:
-        try:
-            return self.tls.read() if self.tls else self._receive()
-        except OSError as error:
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> TransportError:
@@ -246,7 +223,7 @@ class Wire:
 
     def close(self) -> None:
         """Hang up."""
-        self._sock.close()
+        self._wire.close()
 
 
 def _is_loopback(sock: socket.socket) -> bool:

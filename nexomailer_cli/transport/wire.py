@@ -38,28 +38,33 @@ class Wire:
         # A command is one small write, and its reply is waited for.
         with contextlib.suppress(OSError):  # a Unix socket, or one that was reset
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.is_broken = False  # whether what was written last could not leave
+        self.tls: TlsSession | None = None
+        self._fault: OSError | None = None  # why what was written could not leave
         self._sock = sock
         self._blocking = blocking
-        self._tls: TlsSession | None = None
         self._unsent: deque[memoryview] = deque()
 
     @property
     def tls_version(self) -> str:
         """The version of TLS in force, empty for none."""
-        return (self._tls.object.version() or "") if self._tls else ""
+        return (self.tls.object.version() or "") if self.tls else ""
 
     @property
     def is_writing(self) -> bool:
         """Whether something that was written has not gone to the kernel yet."""
         return bool(self._unsent)
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether what was written last could not leave."""
+        return self._fault is not None
+
     def secure(self, context: ssl.SSLContext, name: str, until: float) -> None:
         """Change to TLS; raise TimeoutError at `until`, and what the system or OpenSSL say."""
-        self._tls = TlsSession(context, name, send=self._put, receive=self._receive)
+        self.tls = TlsSession(context, name, send=self._put, receive=self._receive)
         while True:
             try:
-                self._tls.shake_hands()
+                self.tls.shake_hands()
                 return
             except BlockingIOError:
                 self._await(until)
@@ -70,7 +75,7 @@ class Wire:
         Who has hung up may have said why: an error is told by what is read next, and by
         `is_broken`.
         """
-        (self._tls.write if self._tls else self._put)(data)
+        (self.tls.write if self.tls else self._put)(data)
 
     def wait(self, until: float) -> bytes | None:
         """Return what has arrived, nothing at the end of it; `None` once all has left.
@@ -88,7 +93,7 @@ class Wire:
     def look(self) -> bytes | None:
         """Return what has arrived, nothing at the end of it; `None` if that is yet to come."""
         try:
-            return self._tls.read() if self._tls else self._receive()
+            return self.tls.read() if self.tls else self._receive()
         except BlockingIOError:
             return None
 
@@ -98,7 +103,10 @@ class Wire:
         self._sock.close()
 
     def _receive(self) -> bytes:
-        return self._sock.recv(PIECE)
+        data = self._sock.recv(PIECE)
+        if not data and isinstance(self._fault, ConnectionResetError):
+            raise self._fault  # the system says it once, to whoever comes first
+        return data
 
     def _put(self, data: bytes | memoryview) -> None:
         self._unsent.append(memoryview(data))
@@ -106,7 +114,7 @@ class Wire:
 
     def _push(self) -> None:
         try:
-            while self._unsent and not self.is_broken:
+            while self._unsent and self._fault is None:
                 first = self._unsent[0]
                 first = first[self._sock.send(first) :]
                 if first:
@@ -115,9 +123,9 @@ class Wire:
                     self._unsent.popleft()
         except BlockingIOError:
             pass
-        except OSError:
-            self.is_broken = True
-        if self.is_broken:
+        except OSError as error:
+            self._fault = error
+        if self._fault is not None:
             self._unsent.clear()
 
     def _await(self, until: float) -> None:

@@ -441,7 +441,7 @@ def test_what_is_wrong_is_known_even_if_our_alert_reaches_nobody(
         sent.append(data)
         talk.far.sendall(bytes([22, 3, 3, 0, 4, 2, 0, 0, 0]))
 
-    monkeypatch.setattr(talk.wire, "_send", send)
+    monkeypatch.setattr(talk.wire._wire, "_put", send)
     error = caught(lambda: shaken(talk, chain.client_context()))
     assert error.reason not in ("ECONNRESET", "EIO")
     assert talk.wire.tls is not None

@@ -9,6 +9,8 @@ import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from tests.support.script import turns
+
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
 
@@ -55,15 +57,14 @@ async def proxying(
         yield proxy
     finally:
         listening.close()
+        await turns()  # who has just connected is to be seen
         for task in tuple(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for way in proxy.ways:
             way.transport.abort()
         await listening.wait_closed()
-        # Transports close in the loop's next turns.
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await turns()
 
 
 def socks5(*, reply: int | None = None, method: bytes | None = None) -> Serve:

@@ -233,6 +233,12 @@ class _Conversation:
             await asyncio.sleep(0.01)
 
 
+async def turns() -> None:
+    """Let the loop come to what is due: connections that were made, transports that close."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 @contextlib.asynccontextmanager
 async def scripted(
     *scripts: Script,
@@ -272,6 +278,7 @@ async def scripted(
         yield peer
     finally:
         server.close()
+        await turns()  # who has just connected is to be seen
         # What the client said last may still be on its way.
         if tasks:
             await asyncio.wait(tuple(tasks), timeout=0.2)
@@ -280,9 +287,7 @@ async def scripted(
         if tasks:
             await asyncio.wait(tuple(tasks))
         await server.wait_closed()
-        # Transports close in the loop's next turns.
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await turns()
     assert not peer.surprises, peer.surprises
 
 
