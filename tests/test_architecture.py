@@ -9,6 +9,9 @@ from statistics import median, quantiles
 
 import pytest
 
+from tests.support.beside import peer
+from tests.support.script import GOODBYE, greeting, transaction
+
 PACKAGE = Path(__file__).parent.parent / "nexomailer_cli"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -56,7 +59,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 KEEPERS = {
     "typer": {"cli"},
     "rich": {"cli"},
-    "aiosmtplib": {"pool"},
+    # One mail needs no event loop; the loop of a tunnel is its library's.
+    "asyncio": {"pool", "bulk", "sandbox", "cli/bulk_run", "transport/tunnel"},
+    "aiosmtplib": {"pool/carrier", "pool/breakage"},
     "aiohappyeyeballs": {"pool/dial"},
     "python_socks": {"transport/tunnel"},
     "aiosmtpd": {"sandbox"},
@@ -84,6 +89,9 @@ HEAVY = (
     *("email", "http", "idna", "joserfc", "keyring", "jinja2", "markdown_it", "minijinja"),
     *("python_socks", "rich", "scramp", "sqlite3", "ssl", "tomllib", "urllib.request"),
 )
+
+# What one mail does without, and what it would take longest to load.
+LOOP = ("aiosmtplib", "asyncio", "concurrent", "email", "logging", "rich", "typer")
 
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 40
@@ -172,6 +180,26 @@ def test_starting_up_loads_nothing_heavy(code: str) -> None:
         [sys.executable, "-c", report], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_sending_one_mail_loads_no_event_loop(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    with peer((*greeting("PIPELINING"), *transaction(), *GOODBYE)) as server:
+        config.write_text(
+            f'[[providers]]\nname = "p"\n[providers.config]\nhost = "127.0.0.1"\n'
+            f'port = {server.port}\nstarttls = "never"\n'
+        )
+        people = "--from", "a@a.test", "--to", "b@b.test", "--text", "x"
+        code = (
+            "import sys\nfrom nexomailer_cli.cli.run import run\n"
+            f"status = run({['--config', str(config), 'send', *people]!r})\n"
+            f"print(status, *[m for m in {LOOP!r} if m in sys.modules])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+    assert done.stdout.splitlines()[-1] == "0"
+    assert len(server.contents) == 1
 
 
 def functions(path: Path) -> Iterator[tuple[str, int]]:
