@@ -60,10 +60,11 @@ class Meeting:
         until = self._until(self._limits.connect)
         with self._explained(), self._blocking():
             sock = reach(self._terms, until)
+        ends = self._ends(sock)
         wire = Wire(sock, self._blocking)
         try:
             self._be_greeted(wire, until)
-            session = self._conduct(self._introduce(sock), wire)
+            session = self._conduct(self._begin(*ends), wire)
             self._verify_silence(wire)
         except BaseException:
             wire.close()
@@ -81,10 +82,15 @@ class Meeting:
         for line in said_reply(reply):
             self._observer(line)
 
-    def _introduce(self, sock: socket.socket) -> Handshake:
-        with self._explained():
-            ehlo_name = self._terms.ehlo_name or own_literal(sock)
+    def _ends(self, sock: socket.socket) -> tuple[str, object]:
+        """Return what we call ourselves, and who the peer is, while the socket knows."""
+        try:
             peer = sock.getpeername()
+        except OSError:  # it has been reset
+            peer = None
+        return self._terms.ehlo_name or own_literal(sock), peer
+
+    def _begin(self, ehlo_name: str, peer: object) -> Handshake:
         handshake = Handshake(self._terms, self._observer, ehlo_name=ehlo_name, peer=peer)
         handshake.tls_version = self.tls_version
         self._handshake = handshake
@@ -149,11 +155,11 @@ class Meeting:
         """Turn what others raise into one TransportError."""
         try:
             yield
-        except TransportError:
-            raise
-        except OSError as error:
+        except (TransportError, OSError) as error:
             if self._limits.is_over(now=time.monotonic()):
                 raise too_late(self.phase) from error
+            if isinstance(error, TransportError):
+                raise
             raise self._terms.unanswered(broken(error, self.phase)) from error
         except ValueError as error:
             # The codec for internationalised names, which every TLS name passes through.
