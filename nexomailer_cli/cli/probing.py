@@ -162,7 +162,7 @@ def _case(subject: Subject, asked: Asked, output: Output, config: Config | None)
     return Case(
         target=subject.target,
         terms=terms,
-        wishes=_wishes(asked, sender, output),
+        wishes=_wishes(subject, asked, sender, output),
         trust=trust_of(subject.provider.config.tls, terms.tls),
         username=auth.user if auth else None,
         secret_error=secret_error,
@@ -171,13 +171,16 @@ def _case(subject: Subject, asked: Asked, output: Output, config: Config | None)
     )
 
 
-def _wishes(asked: Asked, sender: str | None, output: Output) -> examination.Wishes:
+def _wishes(
+    subject: Subject, asked: Asked, sender: str | None, output: Output
+) -> examination.Wishes:
     is_tried = asked.sender is not None or asked.recipient is not None
     return examination.Wishes(
         sender=(sender or "") if is_tried else None,
         recipient=asked.recipient,
         size=asked.size,
         timeout=asked.timeout,
+        greeting_timeout=subject.provider.config.connection_timeout,
         insecure=asked.insecure,
         alternatives=asked.alternatives,
         strict=asked.strict,

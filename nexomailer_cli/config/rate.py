@@ -34,10 +34,3 @@ def _rate(text: str) -> Rate:
     if not (0 < limit <= MAX_LIMIT and times):
         raise ValueError("a rate of nothing sends nothing")
     return Rate(limit, times * _UNITS[match[3][0]])
-
-
-def format_rate(rate: Rate) -> str:
-    """Return a rate the way `parse_rates` reads it."""
-    unit = next((u for u, size in reversed(_UNITS.items()) if rate.period % size == 0), "s")
-    times = round(rate.period / _UNITS[unit])
-    return f"{rate.limit}/{times if times != 1 else ''}{unit}"

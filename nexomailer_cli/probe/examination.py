@@ -43,14 +43,16 @@ class Wishes(Struct, frozen=True, kw_only=True):
     """What is to be found out, and how.
 
     `sender` and `recipient` are for the envelope that is tried, `size` is in octets. `timeout`
-    is in seconds, for each step. With `insecure` no password is sent, whatever the
-    certificate is. `thorough` has every certificate taken apart, also one that is trusted.
+    is in seconds, for each step; without it the greeting has `greeting_timeout`. With `insecure` no
+    password is sent, whatever the certificate is. `thorough` has every certificate taken apart,
+    also one that is trusted.
     """
 
     sender: str | None = None
     recipient: str | None = None
     size: int | None = None
     timeout: float | None = None
+    greeting_timeout: float = GREETING_SECONDS
     insecure: bool = False
     alternatives: bool = True
     strict: bool = False
@@ -126,7 +128,7 @@ class Examination:
     @property
     def greeting_seconds(self) -> float:
         """How long the server may think about its greeting."""
-        return self.wishes.timeout or GREETING_SECONDS
+        return self.wishes.timeout or self.wishes.greeting_timeout
 
     @property
     def conversation(self) -> Wire:

@@ -64,6 +64,15 @@ def plain(name: str, server: Place | int, **config: Any) -> dict[str, Any]:
 # --- which servers ------------------------------------------------------------------------
 
 
+def test_a_greeting_is_waited_for_as_long_as_in_sending(tmp_path: Path) -> None:
+    with serving(hang) as place:
+        configure(tmp_path, plain("main", place, connection_timeout="100ms"))
+        began = time.monotonic()
+        result = run("test-connection", "main", "--json", "--no-alternatives", cwd=tmp_path)
+    assert time.monotonic() - began < 5
+    assert result.json["findings"][0]["id"] == "banner.timeout"
+
+
 def test_without_a_target_every_provider_is_examined_in_order(
     tmp_path: Path, server: Place, test_connection: Call
 ) -> None:

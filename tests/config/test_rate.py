@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nexomailer_cli.config.file import load_config
-from nexomailer_cli.config.rate import Rate, format_rate, parse_rates
+from nexomailer_cli.config.rate import Rate, parse_rates
 from nexomailer_cli.errors import ConfigError
 
 
@@ -29,12 +29,6 @@ def test_a_rate_is_read(text: str, rates: list[Rate]) -> None:
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a rate"):
         parse_rates(text)
-
-
-@pytest.mark.parametrize("text", ["14/s", "2000/h", "10000/d", "100/15m", "7/90s"])
-def test_a_rate_is_written_as_it_is_read(text: str) -> None:
-    (rate,) = parse_rates(text)
-    assert format_rate(rate) == text
 
 
 def test_a_wrong_rate_in_the_configuration_is_named(tmp_path: Path) -> None:
