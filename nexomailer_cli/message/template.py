@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nexomailer_cli.errors import TemplateError
 from nexomailer_cli.message.straight import Straight, escaper, straight
+from nexomailer_cli.message.vocabulary import unknown_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -54,7 +55,8 @@ class Template:
     `kind` decides what is done to values, which are never rendered themselves: nothing for
     text; escaped for HTML; for Markdown, made to mean themselves and no markup (inside code
     spans and `<autolinks>` the escapes show). `name` and `line`, that of the first line, are
-    for messages. Not for two threads at once. Raises TemplateError for bad syntax.
+    for messages. Not for two threads at once. Raises TemplateError for bad syntax and for a filter
+    or a test that there is not.
 
     A template is its author's program. Loops, recursion, repetition and output are bounded
     and it reaches neither files nor Python objects, but one that doubles a string forty times
@@ -133,6 +135,8 @@ class Template:
             raise self._explained(error, {}) from None
         except UnicodeEncodeError:
             raise TemplateError(f"{self._place(1)}: the template is not valid Unicode") from None
+        for line, complaint in unknown_words(self.source):
+            raise TemplateError(f"{self._place(line)}: {complaint}")
         return frozenset(names) - self._environment.globals.keys()
 
     def _refuse_endless_chains(self) -> None:
