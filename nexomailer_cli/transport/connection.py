@@ -80,10 +80,12 @@ class Connection:
         try:
             self._converse(transaction)
         except TransportError as error:
+            # What stays behind in our own buffer is an end that nobody has.
+            has_ended = transaction.is_past_return and self._wire.has_left
             self.abort()
             # A server may say its last word and hang up in one breath: the word counts.
             known = transaction.dispositions()
-            if transaction.is_past_return or transaction.is_done:
+            if has_ended or transaction.is_done:
                 return tuple(explained(each, error) for each in known)
             if all(each.verdict is Verdict.UNKNOWN for each in known):
                 raise
@@ -123,7 +125,7 @@ class Connection:
         failed there is only the server's last word to be heard.
         """
         wire = self._wire
-        while (wire.is_writing or wire.is_broken) and not transaction.is_done:
+        while not (wire.has_left or transaction.is_done):
             self._hear(self._limits.write_for(len(write.data)), or_left=True)
 
     def _hear(self, seconds: float, *, or_left: bool = False) -> None:
@@ -158,7 +160,10 @@ class Connection:
 
     @property
     def _phase(self) -> Phase:
-        return self._pipeline.awaiting or Phase.CONTENT
+        awaiting = self._pipeline.awaiting
+        if awaiting is Phase.END and not self._wire.has_left:
+            return Phase.CONTENT
+        return awaiting or Phase.CONTENT
 
     def _silent(self) -> TransportError:
         if self._limits.is_over(now=time.monotonic()):

@@ -84,8 +84,7 @@ class Meeting:
     def _introduce(self, sock: socket.socket) -> Handshake:
         with self._explained():
             ehlo_name = self._terms.ehlo_name or own_literal(sock)
-            peer = sock.getpeername()
-        handshake = Handshake(self._terms, self._observer, ehlo_name=ehlo_name, peer=peer)
+        handshake = Handshake(self._terms, self._observer, ehlo_name=ehlo_name, peer=_peer(sock))
         handshake.tls_version = self.tls_version
         self._handshake = handshake
         return handshake
@@ -149,7 +148,10 @@ class Meeting:
         """Turn what others raise into one TransportError."""
         try:
             yield
-        except TransportError:
+        except TransportError as error:
+            # Who was asked for the way, a resolver or a proxy, may not know of the deadline.
+            if self._limits.is_over(now=time.monotonic()):
+                raise too_late(self.phase) from error
             raise
         except OSError as error:
             if self._limits.is_over(now=time.monotonic()):
@@ -159,3 +161,11 @@ class Meeting:
             # The codec for internationalised names, which every TLS name passes through.
             name = printable(self._terms.name_in_certificate)
             raise misnamed(name, self.phase) from error
+
+
+def _peer(sock: socket.socket) -> object:
+    """Return the other end of a socket, `None` where it was reset: what comes next tells of it."""
+    try:
+        return sock.getpeername()
+    except OSError:
+        return None
