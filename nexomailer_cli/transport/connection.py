@@ -48,6 +48,7 @@ class Connection:
             session.extensions, is_lmtp=session.is_lmtp, unspoken=session.unspoken
         )
         self._is_open = True
+        self._has_ended = False  # whether the end of the content has left us
 
     @property
     def is_reusable(self) -> bool:
@@ -77,13 +78,14 @@ class Connection:
         the connection, which is then out of step.
         """
         transaction = self._pipeline.submit(mail)
+        self._has_ended = False
         try:
             self._converse(transaction)
         except TransportError as error:
             self.abort()
             # A server may say its last word and hang up in one breath: the word counts.
             known = transaction.dispositions()
-            if transaction.is_past_return or transaction.is_done:
+            if self._has_ended or transaction.is_done:
                 return tuple(explained(each, error) for each in known)
             if all(each.verdict is Verdict.UNKNOWN for each in known):
                 raise
@@ -113,8 +115,10 @@ class Connection:
             for line in said_write(write):
                 self._observer(line)
             self._wire.write(write.data)
-            if not (write.ends or write.expects):
+            if write.ends or not write.expects:
                 self._leave(write, transaction)
+                # What stays behind in our own buffer is an end that nobody has.
+                self._has_ended = write.ends and self._wire.has_left
 
     def _leave(self, write: Write, transaction: Transaction) -> None:
         """Wait until a piece of content has left us, or is not wanted any more.
@@ -123,7 +127,7 @@ class Connection:
         failed there is only the server's last word to be heard.
         """
         wire = self._wire
-        while (wire.is_writing or wire.is_broken) and not transaction.is_done:
+        while not (wire.has_left or transaction.is_done):
             self._hear(self._limits.write_for(len(write.data)), or_left=True)
 
     def _hear(self, seconds: float, *, or_left: bool = False) -> None:
@@ -158,7 +162,10 @@ class Connection:
 
     @property
     def _phase(self) -> Phase:
-        return self._pipeline.awaiting or Phase.CONTENT
+        awaiting = self._pipeline.awaiting
+        if awaiting is Phase.END and not self._has_ended:
+            return Phase.CONTENT
+        return awaiting or Phase.CONTENT
 
     def _silent(self) -> TransportError:
         if self._limits.is_over(now=time.monotonic()):

@@ -10,6 +10,8 @@ REPLY_SECONDS = 60.0
 END_SECONDS = 600.0
 # The slowest link that still counts as working; Postfix is content with 500.
 MIN_BYTES_PER_SECOND = 16 * 1024
+# For one call of the system, which takes no more than 24 days. A time-out may be a year.
+LONGEST_WAIT = 86400.0
 
 
 class Limits(Struct, frozen=True):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from nexomailer_cli.transport.limits import LONGEST_WAIT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -172,7 +174,7 @@ class _Race:
         self._selector.register(runner.sock, selectors.EVENT_WRITE, runner)
 
     def _look(self, seconds: float) -> None:
-        for key, _ in self._selector.select(seconds):
+        for key, _ in self._selector.select(min(seconds, LONGEST_WAIT)):
             runner: _Runner = key.data
             assert runner.sock is not None
             self._selector.unregister(runner.sock)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import TransportError
+from nexomailer_cli.transport.limits import LONGEST_WAIT
 from nexomailer_cli.transport.race import interleaved, race
 from nexomailer_cli.transport.resolving import resolve
 from nexomailer_cli.transport.unreachable import beyond, unconnected, unopened
@@ -36,8 +37,9 @@ def reach(terms: Terms, until: float) -> socket.socket:
 
 def open_unix(path: str, until: float) -> socket.socket:
     """Return a socket connected to `path`; raise TransportError where there is no server."""
+    seconds = min(left(until), LONGEST_WAIT)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(left(until))
+    sock.settimeout(seconds)
     try:
         sock.connect(path)
     except TimeoutError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,8 +40,14 @@ class TlsSession:
         self.error: ssl.SSLError | None = None
         self.round_trips = 0
         self._seen = bytearray()
+        self._unencrypted: deque[bytes | memoryview] = deque()
         self._send = send
         self._receive = receive
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether something that was written waits for the end of a negotiation."""
+        return bool(self._unencrypted)
 
     def shake_hands(self) -> None:
         """Negotiate; raise SSLError for what OpenSSL does not like, its alert being sent."""
@@ -85,8 +92,19 @@ class TlsSession:
         return read_hello(bytes(self._seen))
 
     def write(self, data: bytes | memoryview) -> None:
-        """Encrypt and send."""
-        self.object.write(data)
+        """Encrypt and send, at once or after a negotiation that the server has begun anew.
+
+        Up to TLS 1.2 it may do so at any time, to ask for a certificate for instance. Nothing
+        can be encrypted until that is over, and it goes on in `read`.
+        """
+        self._unencrypted.append(data)
+        self._encrypt()
+
+    def _encrypt(self) -> None:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            while self._unencrypted:
+                self.object.write(self._unencrypted[0])  # all of it, or nothing
+                self._unencrypted.popleft()
         self._flush()
 
     def read(self) -> bytes:
@@ -99,7 +117,7 @@ class TlsSession:
             try:
                 return self.object.read(64 * 1024)
             except ssl.SSLWantReadError:
-                self._flush()
+                self._encrypt()
                 self._take()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""

@@ -14,6 +14,7 @@ from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
+from nexomailer_cli.transport.limits import LONGEST_WAIT
 from nexomailer_cli.transport.tls_session import TlsSession
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Wire:
         self._fault: OSError | None = None  # why what was written could not leave
         self._sock = sock
         self._blocking = blocking
+        self._has_received = False  # since it was last waited
         self._unsent: deque[memoryview] = deque()
 
     @property
@@ -52,12 +54,17 @@ class Wire:
     @property
     def is_writing(self) -> bool:
         """Whether something that was written has not gone to the kernel yet."""
-        return bool(self._unsent)
+        return bool(self._unsent) or (self.tls is not None and self.tls.is_holding)
 
     @property
     def is_broken(self) -> bool:
         """Whether what was written last could not leave."""
         return self._fault is not None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether all that was written has gone to the kernel."""
+        return not (self.is_writing or self.is_broken)
 
     def secure(self, context: ssl.SSLContext, name: str, until: float) -> None:
         """Change to TLS; raise TimeoutError at `until`, and what the system or OpenSSL say."""
@@ -83,15 +90,18 @@ class Wire:
         Raises TimeoutError at `until`, a moment of `time.monotonic`, and what the system or
         OpenSSL say.
         """
+        was_writing = self.is_writing
         while (data := self.look()) is None:
-            was_writing = self.is_writing
-            self._await(until)
+            # The end of a negotiation may have let go what was held.
+            if self.is_writing or not was_writing:
+                self._await(until)
             if was_writing and not self.is_writing:
                 return None
         return data
 
     def look(self) -> bytes | None:
         """Return what has arrived, nothing at the end of it; `None` if that is yet to come."""
+        self._has_received = False
         try:
             return self.tls.read() if self.tls else self._receive()
         except BlockingIOError:
@@ -103,7 +113,15 @@ class Wire:
         self._sock.close()
 
     def _receive(self) -> bytes:
+        """Return one piece; the next one comes after a wait, which watches clock and signals.
+
+        A server can send records without end that hold no word, such as requests to negotiate
+        anew, and OpenSSL asks for more each time.
+        """
+        if self._has_received:
+            raise BlockingIOError
         data = self._sock.recv(PIECE)
+        self._has_received = True
         if not data and isinstance(self._fault, ConnectionResetError):
             raise self._fault  # the system says it once, to whoever comes first
         return data
@@ -129,12 +147,16 @@ class Wire:
             self._unsent.clear()
 
     def _await(self, until: float) -> None:
-        """Wait until bytes have come or can go; send those that can."""
+        """Wait until bytes have come or can go, or for a long time; send those that can.
+
+        Raises TimeoutError from `until` on, however much there is to read.
+        """
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
         poll = select.poll()
         poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._unsent else 0))
-        left = max(0.0, until - time.monotonic())
         with self._blocking():
-            happened = poll.poll(left * 1000)
-        if not happened:
-            raise TimeoutError
+            poll.poll(min(left, LONGEST_WAIT) * 1000)
+        self._has_received = False
         self._push()

@@ -1,19 +1,24 @@
 """One session: a cut, a reset, a 421 and silence at each point; what is certain, and when."""
 
 import asyncio
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
 from nexomailer_cli.errors import AddressError, MessageError, ProtocolError, TransportError
+from nexomailer_cli.smtp.extensions import Extensions
 from nexomailer_cli.smtp.outcome import Disposition, Phase, Verdict
 from nexomailer_cli.transport import limits as limits_module
 from nexomailer_cli.transport.base import Event, PastReturn, Said
 from nexomailer_cli.transport.connection import Connection
 from nexomailer_cli.transport.limits import Limits
 from nexomailer_cli.transport.meeting import Meeting
+from nexomailer_cli.transport.terms import Session
+from nexomailer_cli.transport.wire import Wire
 from tests.support.account import (
     BIG,
     CONTENT,
@@ -230,6 +235,32 @@ async def test_a_peer_that_left_before_the_end_certainly_did_not_get_it(
         await connection.close()
 
 
+@pytest.mark.parametrize("is_left", [False, True], ids=["silence", "cut"])
+def test_an_end_that_has_not_left_us_was_certainly_not_delivered(
+    is_left: bool, fast_lines: None
+) -> None:
+    near, far = socket.socketpair()
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # less than the content
+    is_over = threading.Event()
+
+    def serve() -> None:
+        with far, far.makefile("rb") as lines:
+            for answer in (b"250 ok\r\n", b"250 ok\r\n", b"354 go on\r\n"):
+                lines.readline()
+                far.sendall(answer)
+            assert is_left or is_over.wait(5)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    connection = Connection(Wire(near), Session(Extensions(), ""), "main", HASTY)
+    with pytest.raises(TransportError) as caught:
+        connection.send(mail(content=BIG[:60_000] + b"\r\n"))
+    is_over.set()
+    server.join()
+    assert caught.value.phase == Phase.CONTENT
+    assert caught.value.reason in BREAKS["cut" if is_left else "silence"][1]
+
+
 @MIDDLES
 @pytest.mark.parametrize("after", [(Hang(),), (Close(),), ()], ids=["silence", "close", "cut"])
 async def test_a_refusal_within_the_content_is_believed(middle: Script, after: Script) -> None:
@@ -312,6 +343,23 @@ async def test_content_that_no_buffer_holds_waits_for_its_reader() -> None:
         await connection.close()
     assert disposition.verdict is Verdict.ACCEPTED
     assert peer.contents == [BIG]
+
+
+async def test_what_breaks_after_the_end_has_left_does_not_take_it_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # TLS may have to write by itself then, and cannot.
+    async with scripted(until("chunked", Phase.END, Hang())) as peer:
+        connection = await connect(peer)
+        wire = connection._wire
+
+        def cut(_until: float) -> None:
+            wire._fault = BrokenPipeError()
+            raise ConnectionResetError
+
+        monkeypatch.setattr(wire, "wait", cut)
+        [disposition] = await connection.send(mail())
+    assert (disposition.verdict, disposition.phase) == (Verdict.UNKNOWN, Phase.END)
 
 
 # --- the clock ------------------------------------------------------------------------------

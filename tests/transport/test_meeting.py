@@ -1,16 +1,21 @@
-"""What is a blocking socket's own in opening a session; the rest is in test_handshake."""
+"""What only a meeting has to cope with: it holds the socket itself, and waits for everything."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from msgspec import structs
 
+from nexomailer_cli.config.proxy import read_proxy
 from nexomailer_cli.errors import TransportError
+from nexomailer_cli.smtp.outcome import Phase
 from nexomailer_cli.transport import resolving
+from nexomailer_cli.transport.base import Event, Said
 from nexomailer_cli.transport.limits import Limits
 from nexomailer_cli.transport.meeting import Meeting
 from tests.support.account import PROMPT, terms
@@ -19,28 +24,83 @@ from tests.support.interruption import Interruption
 from tests.support.script import Expect, Hang, Reply
 
 
-@pytest.fixture
-def mute_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A resolver that says nothing until the test is over."""
-    over = threading.Event()
+@contextlib.contextmanager
+def answering(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Serve one client on a thread of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-    def wait(*_: object) -> None:
-        over.wait(10)
-        raise OSError
+        def accept() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                serve(sock)
 
-    monkeypatch.setattr(resolving, "getaddrinfo", wait)
-    yield
-    over.set()
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
 
 
-@pytest.mark.usefixtures("mute_resolver")
-def test_a_resolver_is_waited_for_no_longer_than_there_is_time() -> None:
-    nowhere = structs.replace(terms(25), host="slow.test")
-    late = Limits(connect=5.0, deadline=time.monotonic() + 0.05)
-    for limits, reason in ((late, "deadline"), (Limits(connect=0.05), "EAI_AGAIN")):
+def test_a_server_that_resets_after_its_greeting_did_greet() -> None:
+    is_greeted, is_gone = threading.Event(), threading.Event()
+
+    def serve(sock: socket.socket) -> None:
+        sock.sendall(b"220 hi\r\n")
+        assert is_greeted.wait(5)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        sock.close()
+        is_gone.set()
+
+    def observe(event: Event) -> None:
+        if event == Said("S", "220 hi"):
+            is_greeted.set()
+            assert is_gone.wait(5)
+
+    with answering(serve) as port, pytest.raises(TransportError) as caught:
+        Meeting(terms(port), PROMPT, observe).open()
+    assert (caught.value.phase, caught.value.reason) == (Phase.EHLO, "ECONNRESET")
+
+
+def soon() -> Limits:
+    return Limits(deadline=time.monotonic() + 0.1)
+
+
+def test_a_resolver_that_hangs_until_the_deadline_is_not_to_blame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_over = threading.Event()
+
+    def hang(*_: object) -> list[object]:
+        is_over.wait(5)
+        return []
+
+    monkeypatch.setattr(resolving, "getaddrinfo", hang)
+    way = structs.replace(terms(25), host="mail.test")
+    with pytest.raises(TransportError) as caught:
+        Meeting(way, soon()).open()
+    is_over.set()
+    assert (caught.value.phase, caught.value.reason) == (Phase.CONNECT, "deadline")
+
+
+def test_a_proxy_that_is_silent_until_the_deadline_is_not_to_blame() -> None:
+    def listen(sock: socket.socket) -> None:
+        while sock.recv(1024):
+            pass
+
+    with answering(listen) as port:
+        way = structs.replace(terms(25), proxy=read_proxy(f"http://127.0.0.1:{port}"))
         with pytest.raises(TransportError) as caught:
-            Meeting(nowhere, limits).open()
-        assert caught.value.reason == reason
+            Meeting(way, soon()).open()
+    assert (caught.value.phase, caught.value.reason) == (Phase.CONNECT, "deadline")
+
+
+def test_a_year_is_a_time_out_as_good_as_any() -> None:
+    year = 366 * 86400.0
+    with (
+        answering(lambda sock: sock.sendall(b"220 hi\r\n")) as port,
+        pytest.raises(TransportError) as caught,
+    ):
+        Meeting(terms(port), Limits(connect=year, reply=year, end=year)).open()
+    assert caught.value.phase == Phase.EHLO
 
 
 def test_being_interrupted_closes_the_connection() -> None:

@@ -291,6 +291,13 @@ async def test_why_a_unix_socket_is_of_no_use(tmp_path: Path) -> None:
     assert str(error) == f"cannot connect to {file}: connection refused"
 
 
+def test_a_unix_socket_may_take_a_year(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        waiting.open_unix(str(tmp_path / "s"), time.monotonic() + 366 * 86400.0).close()
+
+
 async def test_without_either_the_host_is_dialled() -> None:
     async with scripted((Hang(),)) as peer:
         (await by_either(terms(peer.port))).close()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from nexomailer_cli.transport.wire import Wire
+from nexomailer_cli.transport.wire import PIECE, Wire
 
 ServerTls = Callable[..., ssl.SSLContext]
 Ends = tuple[Wire, socket.socket]
@@ -154,3 +156,74 @@ def test_half_a_record_is_no_word_yet(ends: Ends, client_tls: ssl.SSLContext) ->
     far.sendall(bytes([22, 3, 3, 0, 200, 2]))
     with pytest.raises(TimeoutError):
         wire.secure(client_tls, "localhost", soon(0.1))
+
+
+def test_a_year_is_no_longer_than_the_system_can_wait(pair: Ends) -> None:
+    wire, far = pair
+    wire.write(LOTS)
+    reader = threading.Thread(target=read_all, args=(far, len(LOTS)))
+    reader.start()
+    assert wire.wait(soon(366 * 86400.0)) is None
+    reader.join()
+
+
+# A record with a HelloRequest, which TLS passes over while it negotiates.
+HELLO_REQUEST = bytes([22, 3, 3, 0, 4, 0, 0, 0, 0])
+
+
+def test_who_keeps_tls_busy_stops_neither_the_clock_nor_signals(client_tls: ssl.SSLContext) -> None:
+    waits = 0
+
+    @contextlib.contextmanager
+    def blocking() -> Iterator[None]:
+        nonlocal waits
+        waits += 1
+        yield
+
+    near, far = socket.socketpair()
+    wire = Wire(near, blocking)
+    with far:
+        far.setblocking(False)
+        sent = far.send(HELLO_REQUEST * 100_000)
+        assert sent > 2 * PIECE
+        with pytest.raises(TimeoutError):
+            wire.secure(client_tls, "localhost", soon(-1))
+        assert len(near.recv(sent)) == sent - PIECE  # one was read, and no more
+        far.send(HELLO_REQUEST * 100_000)
+        with pytest.raises(TimeoutError):
+            wire.secure(client_tls, "localhost", soon(0.2))
+        assert waits > 2  # and not only when there was no more
+    wire.close()
+
+
+class Renegotiating:
+    """What OpenSSL does when a server has asked to negotiate anew: no word leaves until then."""
+
+    def __init__(self, secured: ssl.SSLObject) -> None:
+        self._secured = secured
+        self._has_begun = True
+
+    def write(self, data: bytes) -> int:
+        if self._has_begun:
+            raise ssl.SSLWantReadError
+        return self._secured.write(data)
+
+    def read(self, size: int) -> bytes:
+        self._has_begun = False  # as far as a client has to do with it
+        return self._secured.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._secured, name)
+
+
+def test_what_is_written_while_tls_negotiates_anew_leaves_afterwards(secured: Ends) -> None:
+    wire, far = secured
+    assert wire.tls is not None
+    wire.tls.object = Renegotiating(wire.tls.object)  # type: ignore[assignment]
+    wire.write(b"MAIL FROM:<a@a.test>\r\n")
+    wire.write(b"RCPT TO:<b@b.test>\r\n")
+    assert wire.is_writing
+    assert not wire.has_left
+    assert wire.wait(soon()) is None
+    assert wire.has_left
+    assert read_all(far, 42) == b"MAIL FROM:<a@a.test>\r\nRCPT TO:<b@b.test>\r\n"
