@@ -66,7 +66,7 @@ KEEPERS = {
     "python_socks": {"transport/tunnel"},
     "aiosmtpd": {"sandbox"},
     "cryptography": {"sandbox", "probe/certificate_link"},
-    "minijinja": {"message/template"},
+    "minijinja": {"message/template", "message/vocabulary"},
     "markdown_it": {"message/markdown"},
     "idna": {"idn"},
     "scramp": {"smtp/scram"},
