@@ -30,15 +30,23 @@ def reach(terms: Terms, until: float) -> socket.socket:
     """
     if terms.socket_path:
         return open_unix(terms.socket_path, until)
-    if terms.proxy is not None:
-        return _through(terms.proxy, terms, until)
-    return _dial(terms.host, terms.port, terms, until)
+    try:
+        if terms.proxy is not None:
+            return _through(terms.proxy, terms, until)
+        return _dial(terms.host, terms.port, terms, until)
+    except TimeoutError:
+        raise
+    except OSError as error:  # there are too many open files to wait on another one
+        raise unconnected(terms.host, terms.port, error) from error
 
 
 def open_unix(path: str, until: float) -> socket.socket:
     """Return a socket connected to `path`; raise TransportError where there is no server."""
     seconds = min(left(until), LONGEST_WAIT)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    except OSError as error:
+        raise unopened(path, error) from error
     sock.settimeout(seconds)
     try:
         sock.connect(path)

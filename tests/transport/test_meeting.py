@@ -98,3 +98,18 @@ def test_a_year_is_a_time_out_as_good_as_any() -> None:
     ):
         Meeting(terms(port), Limits(connect=year, reply=year, end=year)).open()
     assert caught.value.phase == Phase.EHLO
+
+
+def test_a_signal_that_comes_with_the_connection_leaves_no_socket_open() -> None:
+    @contextlib.contextmanager
+    def blocking() -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    def listen(sock: socket.socket) -> None:
+        sock.settimeout(5)
+        assert sock.recv(1) == b""
+
+    with answering(listen) as port, pytest.raises(KeyboardInterrupt) as caught:
+        Meeting(terms(port), PROMPT, blocking=blocking).open()
+    assert caught.traceback  # which would keep the socket

@@ -1,6 +1,7 @@
 """The way to a server: through proxies that agree, refuse and misbehave, and by Unix sockets."""
 
 import asyncio
+import errno
 import socket
 import sys
 import time
@@ -296,6 +297,20 @@ def test_a_unix_socket_may_take_a_year(tmp_path: Path) -> None:
         listener.bind(str(tmp_path / "s"))
         listener.listen()
         waiting.open_unix(str(tmp_path / "s"), time.monotonic() + 366 * 86400.0).close()
+
+
+def test_too_many_open_files_are_not_the_server_s_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("selectors.DefaultSelector", full)
+    for way in (terms(25), through("http://127.0.0.1:25", 25)):
+        with pytest.raises(TransportError) as caught:
+            waiting.reach(way, time.monotonic() + 5)
+        assert caught.value.reason in ("EMFILE", "proxy-unreachable")
+        assert "too many open files" in str(caught.value)
 
 
 async def test_without_either_the_host_is_dialled() -> None:
