@@ -118,7 +118,8 @@ def _around(listener: Listener, output: Output) -> Surroundings:
 def _send(
     config: Config, mail: Mail, wishes: Wishes, listener: Listener, output: Output
 ) -> Outcome:
-    transport = open_transport(config, wishes, _around(listener, output))
+    with signals.interruptible():  # it may wait for another run, whose turn it is
+        transport = open_transport(config, wishes, _around(listener, output))
     try:
         listener.outcome = transport.send(mail)
         return listener.outcome

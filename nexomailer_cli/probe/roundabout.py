@@ -7,7 +7,6 @@ neighbouring port looked at: what is behind a proxy is the proxy's business.
 from __future__ import annotations
 
 import socket
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from nexomailer_cli.probe.wire import Wire
 from nexomailer_cli.transport.race import interleaved, race
 from nexomailer_cli.transport.resolving import Resolved, resolve
 from nexomailer_cli.transport.route import open_unix, through
-from nexomailer_cli.transport.unreachable import beyond, unconnected, unopened
+from nexomailer_cli.transport.unreachable import beyond, unconnected
 
 if TYPE_CHECKING:
     from nexomailer_cli.config.proxy import Proxy
@@ -55,7 +54,7 @@ def connection(exam: Examination) -> TcpStage:
     proxy = exam.terms.proxy
     try:
         if proxy is None:
-            exam.wire = Wire(_at_socket(exam), exam.transcript)
+            exam.wire = Wire(open_unix(exam.terms.socket_path), exam.transcript)
             return TcpStage(status=Status.OK, summary=printable(exam.terms.socket_path))
         host, sock = _through(exam, proxy)
     except TransportError as error:
@@ -63,14 +62,6 @@ def connection(exam: Examination) -> TcpStage:
     exam.wire = Wire(sock, exam.transcript, leads_on=True)
     shown = f"{host} through the {proxy.scheme} proxy {proxy.place}"
     return TcpStage(status=Status.OK, summary=printable(shown))
-
-
-def _at_socket(exam: Examination) -> socket.socket:
-    path = exam.terms.socket_path
-    try:
-        return open_unix(path, time.monotonic() + exam.seconds)
-    except TimeoutError as error:
-        raise unopened(path, error) from error
 
 
 def _targets(exam: Examination) -> tuple[str, ...]:

@@ -58,8 +58,7 @@ class Meeting:
         """
         self._terms.check_name()  # before there is anything to close
         until = self._until(self._limits.connect)
-        with self._explained(), self._blocking():
-            sock = reach(self._terms, until)
+        sock = self._reach(until)
         ends = self._ends(sock)
         wire = Wire(sock, self._blocking)
         try:
@@ -70,6 +69,17 @@ class Meeting:
             wire.close()
             raise
         return wire, session
+
+    def _reach(self, until: float) -> socket.socket:
+        reached: list[socket.socket] = []
+        try:
+            with self._explained(), self._blocking():
+                reached.append(reach(self._terms, until))
+        except BaseException:  # a signal may come when the wait is over already
+            for sock in reached:
+                sock.close()
+            raise
+        return reached.pop()
 
     def _be_greeted(self, wire: Wire, until: float) -> None:
         if self._terms.implicit_tls:

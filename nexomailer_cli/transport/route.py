@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nexomailer_cli.errors import TransportError
-from nexomailer_cli.transport.limits import LONGEST_WAIT
 from nexomailer_cli.transport.race import interleaved, race
 from nexomailer_cli.transport.resolving import resolve
 from nexomailer_cli.transport.unreachable import beyond, unconnected, unopened
@@ -29,28 +28,32 @@ def reach(terms: Terms, until: float) -> socket.socket:
     Raises TimeoutError at `until`, a moment of `time.monotonic`.
     """
     if terms.socket_path:
-        return open_unix(terms.socket_path, until)
-    if terms.proxy is not None:
-        return _through(terms.proxy, terms, until)
-    return _dial(terms.host, terms.port, terms, until)
+        return open_unix(terms.socket_path)
+    try:
+        if terms.proxy is not None:
+            return _through(terms.proxy, terms, until)
+        return _dial(terms.host, terms.port, terms, until)
+    except TimeoutError:
+        raise
+    except OSError as error:  # there are too many open files to wait on another one
+        raise unconnected(terms.host, terms.port, error) from error
 
 
-def open_unix(path: str, until: float) -> socket.socket:
-    """Return a socket connected to `path`; raise TransportError where there is no server."""
-    seconds = min(left(until), LONGEST_WAIT)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(seconds)
+def open_unix(path: str) -> socket.socket:
+    """Return a socket connected to `path`; raise TransportError where there is no server.
+
+    That is known at once: where too many wait to be accepted the system says so.
+    """
+    try:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    except OSError as error:
+        raise unopened(path, error) from error
+    sock.setblocking(False)
     try:
         sock.connect(path)
-    except TimeoutError:
-        sock.close()
-        raise
     except OSError as error:
         sock.close()
         raise unopened(path, error) from error
-    except BaseException:
-        sock.close()
-        raise
     return sock
 
 

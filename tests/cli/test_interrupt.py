@@ -170,6 +170,23 @@ def test_while_composing_there_is_little_to_tell(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_waiting_for_another_run_whose_turn_it_is_ends_with_the_first_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    is_over: list[bool] = []
+
+    def lock(*_: object) -> None:
+        signal.raise_signal(number)
+        is_over.append(True)  # the system goes on waiting, unless an exception ends it
+
+    monkeypatch.setattr("fcntl.flock", lock)
+    configure(tmp_path, provider("main", 1), failover={"strategy": "round-robin"})
+    result = run("send", "--json", *BODY, cwd=tmp_path)
+    assert (result.json["exit_code"], result.json["error"]["id"]) == (130, "interrupted")
+    assert not is_over
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_question_ends_with_the_first_signal(number: signal.Signals) -> None:
     async def asking() -> None:
         with signals.interruptible():

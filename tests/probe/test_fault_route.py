@@ -176,12 +176,12 @@ def test_why_a_socket_is_of_no_use(
 def test_a_socket_that_is_closed_to_this_user(
     examine: Examiner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(_exam: object) -> None:
+    def denied(_path: object) -> None:
         from nexomailer_cli.transport.unreachable import unopened
 
         raise unopened(str(tmp_path / "s"), PermissionError(13, "Permission denied"))
 
     # Root, who may run the tests, is denied nothing.
-    monkeypatch.setattr("nexomailer_cli.probe.roundabout._at_socket", denied)
+    monkeypatch.setattr("nexomailer_cli.probe.roundabout.open_unix", denied)
     configured(examine, socket=str(tmp_path / "s"))
     examine("main").failed("socket.denied", 69)

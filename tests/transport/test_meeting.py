@@ -110,3 +110,18 @@ def test_being_interrupted_closes_the_connection() -> None:
         with pytest.raises(KeyboardInterrupt):
             meeting.open()
     assert server.left.is_set()
+
+
+def test_a_signal_that_comes_with_the_connection_leaves_no_socket_open() -> None:
+    @contextlib.contextmanager
+    def blocking() -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    def listen(sock: socket.socket) -> None:
+        sock.settimeout(5)
+        assert sock.recv(1) == b""
+
+    with answering(listen) as port, pytest.raises(KeyboardInterrupt) as caught:
+        Meeting(terms(port), PROMPT, blocking=blocking).open()
+    assert caught.traceback  # which would keep the socket

@@ -1,6 +1,8 @@
 """The way to a server: through proxies that agree, refuse and misbehave, and by Unix sockets."""
 
 import asyncio
+import contextlib
+import errno
 import socket
 import sys
 import time
@@ -22,6 +24,7 @@ from nexomailer_cli.transport.resolving import Address, Resolved, resolve
 from nexomailer_cli.transport.terms import Terms
 from nexomailer_cli.transport.tunnel import tunnel_blocking
 from tests.support.account import HASTY, PASSWORD, PROMPT, terms
+from tests.support.beside import beside
 from tests.support.conducting import Looping, Waiting
 from tests.support.proxies import Serve, http, proxying, socks5
 from tests.support.script import GOODBYE, Hang, Peer, greeting, scripted
@@ -291,11 +294,18 @@ async def test_why_a_unix_socket_is_of_no_use(tmp_path: Path) -> None:
     assert str(error) == f"cannot connect to {file}: connection refused"
 
 
-def test_a_unix_socket_may_take_a_year(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "s"))
-        listener.listen()
-        waiting.open_unix(str(tmp_path / "s"), time.monotonic() + 366 * 86400.0).close()
+def test_too_many_open_files_are_not_the_server_s_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("selectors.DefaultSelector", full)
+    for way in (terms(25), through("http://127.0.0.1:25", 25)):
+        with pytest.raises(TransportError) as caught:
+            waiting.reach(way, time.monotonic() + 5)
+        assert caught.value.reason in ("EMFILE", "proxy-unreachable")
+        assert "too many open files" in str(caught.value)
 
 
 async def test_without_either_the_host_is_dialled() -> None:
@@ -309,3 +319,34 @@ async def test_without_either_the_host_is_dialled() -> None:
 def test_what_a_proxy_is_called_in_a_traceback_has_no_password() -> None:
     proxy = Proxy(scheme="http", host="::1", port=1, user="tim", password="tanstaaf")
     assert repr(proxy) == "Proxy(http://[::1]:1)"
+
+
+async def test_when_no_time_is_left_nothing_is_tried() -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.to_thread(waiting.reach, terms(25), time.monotonic() - 1)
+
+
+def test_a_unix_socket_that_nobody_accepts_at_is_of_no_use(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
+        listener.bind(path)
+        listener.listen(0)
+        with pytest.raises(TransportError) as caught:
+            for _ in range(5):  # as many as the system keeps for it
+                stack.enter_context(waiting.open_unix(path))
+    assert caught.value.reason == "socket-refused"
+
+
+def test_of_a_server_s_addresses_the_last_one_s_trouble_is_told(unused_tcp_port: int) -> None:
+    tried: list[str] = []
+
+    def nowhere() -> socket.socket:
+        tried.append("")
+        return socket.create_connection(("127.0.0.1", proxy.port))
+
+    with beside(proxying(socks5(reply=4))) as proxy:
+        place = read_proxy(proxy.place("socks5"))
+        with pytest.raises(TransportError) as caught:
+            waiting.through(place, ("127.9.9.9", "127.0.0.1"), 25, nowhere, lambda: 5.0)
+    assert caught.value.reason == "proxy-no-way"
+    assert len(tried) == 2
