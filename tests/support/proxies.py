@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.support.script import turns
+from tests.support.script import close_server, turns
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
@@ -56,8 +56,7 @@ async def proxying(
     try:
         yield proxy
     finally:
-        listening.close()
-        await turns()  # who has just connected is to be seen
+        await close_server(listening)
         for task in tuple(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -235,8 +235,19 @@ class _Conversation:
 
 async def turns() -> None:
     """Let the loop come to what is due: connections that were made, transports that close."""
-    for _ in range(3):
+    for _ in range(5):
         await asyncio.sleep(0)
+
+
+async def close_server(server: asyncio.Server) -> None:
+    """Take no more clients, and come to those who have just connected.
+
+    asyncio forgets the socket of a client whose server is closed while it is being accepted.
+    """
+    for sock in server.sockets:
+        asyncio.get_running_loop().remove_reader(sock.fileno())
+    await turns()
+    server.close()
 
 
 @contextlib.asynccontextmanager
@@ -277,8 +288,7 @@ async def scripted(
     try:
         yield peer
     finally:
-        server.close()
-        await turns()  # who has just connected is to be seen
+        await close_server(server)
         # What the client said last may still be on its way.
         if tasks:
             await asyncio.wait(tuple(tasks), timeout=0.2)
