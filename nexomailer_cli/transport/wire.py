@@ -82,7 +82,11 @@ class Wire:
         Who has hung up may have said why: an error is told by what is read next, and by
         `is_broken`.
         """
-        (self.tls.write if self.tls else self._put)(data)
+        try:
+            (self.tls.write if self.tls else self._put)(data)
+        except OSError as error:  # OpenSSL knows already that the server has hung up
+            self._fault = error
+            self._unsent.clear()
 
     def wait(self, until: float) -> bytes | None:
         """Return what has arrived, nothing at the end of it; `None` once all has left.

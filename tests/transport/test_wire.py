@@ -119,6 +119,19 @@ def test_the_end_of_it_is_heard_again_and_again(pair: Ends) -> None:
     assert [wire.wait(soon()) for _ in range(2)] == [b"", b""]
 
 
+def test_to_write_to_a_server_that_was_seen_to_hang_up_fails_in_silence(pair: Ends) -> None:
+    wire, far = pair
+    far.close()
+    assert wire.wait(soon()) == b""
+    deadline = soon()
+    while not wire.is_broken and time.monotonic() < deadline:
+        wire.write(b"NOOP\r\n")
+    assert wire.is_broken
+    assert not wire.has_left
+    with contextlib.suppress(ConnectionResetError):  # in clear the system may say so
+        assert wire.wait(soon()) == b""
+
+
 def test_a_last_word_is_heard_although_nothing_can_be_written_any_more(ends: Ends) -> None:
     wire, far = ends
     far.sendall(b"421 going down\r\n")
