@@ -153,6 +153,31 @@ def test_a_reset_is_told_even_if_writing_met_it_first(ends: Ends) -> None:
         wire.wait(soon())
 
 
+def test_what_has_left_is_not_called_back_by_what_fails_later(secured: Ends) -> None:
+    wire, far = secured
+    wire.write(b".\r\n")
+    assert far.recv(100) == b".\r\n"
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    far.close()
+    assert wire.tls is not None
+    wire.tls._send(b"a record of TLS's own, such as the answer to a KeyUpdate")
+    assert wire.is_broken
+    assert wire.has_left
+
+
+def test_what_stands_behind_it_does_not_keep_back_what_has_left() -> None:
+    near, far = socket.socketpair()
+    wire = Wire(near)
+    with far:
+        wire.write(b".\r\n")
+        wire._put(LOTS)  # TLS has something to say of its own
+        assert wire.is_writing
+        assert wire.has_left
+        wire.write(b"QUIT\r\n")
+        assert not wire.has_left
+    wire.close()
+
+
 def test_a_handshake_has_its_time(ends: Ends, client_tls: ssl.SSLContext) -> None:
     wire, _ = ends
     with pytest.raises(TimeoutError):
