@@ -56,8 +56,9 @@ async def proxying(
     try:
         yield proxy
     finally:
+        await turns()  # who has just connected is to be seen: by an open server, as asyncio has it
         listening.close()
-        await turns()  # who has just connected is to be seen
+        await turns()
         for task in tuple(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

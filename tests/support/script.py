@@ -234,8 +234,11 @@ class _Conversation:
 
 
 async def turns() -> None:
-    """Let the loop come to what is due: connections that were made, transports that close."""
-    for _ in range(3):
+    """Let the loop come to what is due: connections that were made, transports that close.
+
+    From a connection that waits to be accepted to the task that serves it are five turns.
+    """
+    for _ in range(8):
         await asyncio.sleep(0)
 
 
@@ -277,8 +280,9 @@ async def scripted(
     try:
         yield peer
     finally:
+        await turns()  # who has just connected is to be seen: by an open server, as asyncio has it
         server.close()
-        await turns()  # who has just connected is to be seen
+        await turns()
         # What the client said last may still be on its way.
         if tasks:
             await asyncio.wait(tuple(tasks), timeout=0.2)
