@@ -48,7 +48,6 @@ class Connection:
             session.extensions, is_lmtp=session.is_lmtp, unspoken=session.unspoken
         )
         self._is_open = True
-        self._has_ended = False  # whether the end of the content has left us
 
     @property
     def is_reusable(self) -> bool:
@@ -78,14 +77,15 @@ class Connection:
         the connection, which is then out of step.
         """
         transaction = self._pipeline.submit(mail)
-        self._has_ended = False
         try:
             self._converse(transaction)
         except TransportError as error:
+            # What stays behind in our own buffer is an end that nobody has.
+            has_ended = transaction.is_past_return and self._wire.has_left
             self.abort()
             # A server may say its last word and hang up in one breath: the word counts.
             known = transaction.dispositions()
-            if self._has_ended or transaction.is_done:
+            if has_ended or transaction.is_done:
                 return tuple(explained(each, error) for each in known)
             if all(each.verdict is Verdict.UNKNOWN for each in known):
                 raise
@@ -117,8 +117,6 @@ class Connection:
             self._wire.write(write.data)
             if write.ends or not write.expects:
                 self._leave(write, transaction)
-                # What stays behind in our own buffer is an end that nobody has.
-                self._has_ended = write.ends and self._wire.has_left
 
     def _leave(self, write: Write, transaction: Transaction) -> None:
         """Wait until a piece of content has left us, or is not wanted any more.
@@ -163,7 +161,7 @@ class Connection:
     @property
     def _phase(self) -> Phase:
         awaiting = self._pipeline.awaiting
-        if awaiting is Phase.END and not self._has_ended:
+        if awaiting is Phase.END and not self._wire.has_left:
             return Phase.CONTENT
         return awaiting or Phase.CONTENT
 

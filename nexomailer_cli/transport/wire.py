@@ -7,6 +7,7 @@ mail needs no event loop, whose import takes longer than all the rest of sending
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import socket
 import time
@@ -43,6 +44,10 @@ class Wire:
         self._fault: OSError | None = None  # why what was written could not leave
         self._sock = sock
         self._blocking = blocking
+        # In octets, of TLS where there is TLS: taken over, gone to the kernel, and how many must
+        # have gone for what was written last to have left.
+        self._taken, self._gone = 0, 0
+        self._end: float = 0
         self._has_received = False  # since it was last waited
         self._unsent: deque[memoryview] = deque()
 
@@ -57,14 +62,13 @@ class Wire:
         return bool(self._unsent) or (self.tls is not None and self.tls.is_holding)
 
     @property
-    def is_broken(self) -> bool:
-        """Whether what was written last could not leave."""
-        return self._fault is not None
-
-    @property
     def has_left(self) -> bool:
-        """Whether all that was written has gone to the kernel."""
-        return not (self.is_writing or self.is_broken)
+        """Whether all that was written has gone to the kernel, whatever broke afterwards.
+
+        TLS has records of its own to send, in answer to the server's; with them it may be told
+        that the server is gone.
+        """
+        return self._gone >= self._end
 
     def secure(self, context: ssl.SSLContext, name: str, until: float) -> None:
         """Change to TLS; raise TimeoutError at `until`, and what the system or OpenSSL say."""
@@ -79,10 +83,15 @@ class Wire:
     def write(self, data: bytes | memoryview) -> None:
         """Let `data` go out, at once as far as it can.
 
-        Who has hung up may have said why: an error is told by what is read next, and by
-        `is_broken`.
+        Who has hung up may have said why: an error is told by what is read next, and shows in
+        `has_left`.
         """
-        (self.tls.write if self.tls else self._put)(data)
+        self._end = math.inf
+        try:
+            (self.tls.write if self.tls else self._put)(data)
+        except OSError as error:  # OpenSSL knows already that the server has hung up
+            self._fault = error
+            self._unsent.clear()
 
     def wait(self, until: float) -> bytes | None:
         """Return what has arrived, nothing at the end of it; `None` once all has left.
@@ -128,15 +137,19 @@ class Wire:
 
     def _put(self, data: bytes | memoryview) -> None:
         self._unsent.append(memoryview(data))
+        self._taken += len(data)
+        if self._end == math.inf and not (self.tls and self.tls.is_holding):
+            self._end = self._taken
         self._push()
 
     def _push(self) -> None:
         try:
             while self._unsent and self._fault is None:
                 first = self._unsent[0]
-                first = first[self._sock.send(first) :]
-                if first:
-                    self._unsent[0] = first
+                sent = self._sock.send(first)
+                self._gone += sent
+                if sent < len(first):
+                    self._unsent[0] = first[sent:]
                 else:
                     self._unsent.popleft()
         except BlockingIOError:

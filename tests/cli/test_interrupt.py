@@ -199,17 +199,16 @@ def test_a_question_ends_with_the_first_signal(number: signal.Signals) -> None:
 
 
 def test_a_signal_that_nohup_switched_off_stays_off() -> None:
-    async def asking() -> None:
+    before = {number: signal.getsignal(number) for number in signals.ENDING}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
         signals.heed()
         with signals.interruptible():
             signal.raise_signal(signal.SIGHUP)
-
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        asyncio.run(asking())
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_a_password_command_ends_with_the_job(tmp_path: Path) -> None:

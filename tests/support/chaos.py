@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from random import Random
 
+from tests.support.script import close_server, turns
+
 REFUSALS = (
     *("421 4.3.2 bye", "450 4.2.0 later", "451 4.3.0 local", "452 4.5.3 too many recipients"),
     *("503 5.5.1 order", "530 5.7.0 sign in", "550 5.1.1 no", "552 5.3.4 big", "554 5.7.1 spam"),
@@ -148,13 +150,10 @@ async def running(server: Server) -> AsyncIterator[int]:
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:
-        listening.close()
-        for _ in range(3):  # a connection may just have been accepted
-            await asyncio.sleep(0)
+        await close_server(listening)
         for task in tuple(tasks):
             task.cancel()
         if tasks:
             await asyncio.wait(tuple(tasks))
         await listening.wait_closed()
-        for _ in range(3):  # transports close in the loop's next turns
-            await asyncio.sleep(0)
+        await turns()

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+from tests.support.script import close_server, turns
+
 OK = "250 2.0.0 Ok"
 DEAD = "dead"  # hangs up instead of answering, and on whoever connects
 
@@ -49,13 +51,12 @@ async def moody(mood: Callable[[int], str] = lambda _taken: OK) -> AsyncIterator
     try:
         yield server
     finally:
-        listening.close()
+        await close_server(listening)
         for task in tuple(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await listening.wait_closed()
-        for _ in range(3):  # transports close in the loop's next turns
-            await asyncio.sleep(0)
+        await turns()
 
 
 async def _converse(

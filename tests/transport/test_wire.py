@@ -81,7 +81,7 @@ def test_what_the_kernel_does_not_hold_waits_and_leaves(pair: Ends) -> None:
     reader.start()
     assert wire.wait(soon(20)) is None
     reader.join()
-    assert not (wire.is_writing or wire.is_broken)
+    assert wire.has_left
 
 
 def test_a_word_is_heard_while_much_is_on_its_way(pair: Ends) -> None:
@@ -119,14 +119,26 @@ def test_the_end_of_it_is_heard_again_and_again(pair: Ends) -> None:
     assert [wire.wait(soon()) for _ in range(2)] == [b"", b""]
 
 
+def test_to_write_to_a_server_that_was_seen_to_hang_up_fails_in_silence(pair: Ends) -> None:
+    wire, far = pair
+    far.close()
+    assert wire.wait(soon()) == b""
+    deadline = soon()
+    while wire.has_left and time.monotonic() < deadline:
+        wire.write(b"NOOP\r\n")
+    assert not wire.has_left
+    with contextlib.suppress(ConnectionResetError):  # in clear the system may say so
+        assert wire.wait(soon()) == b""
+
+
 def test_a_last_word_is_heard_although_nothing_can_be_written_any_more(ends: Ends) -> None:
     wire, far = ends
     far.sendall(b"421 going down\r\n")
     far.close()
     deadline = soon()
-    while not wire.is_broken and time.monotonic() < deadline:
+    while wire.has_left and time.monotonic() < deadline:
         wire.write(b"NOOP\r\n")
-    assert wire.is_broken
+    assert not wire.has_left
     assert not wire.is_writing
     assert wire.wait(soon()) == b"421 going down\r\n"
 
@@ -138,6 +150,31 @@ def test_a_reset_is_told_even_if_writing_met_it_first(ends: Ends) -> None:
     wire.write(b"NOOP\r\n")
     with pytest.raises(ConnectionResetError):
         wire.wait(soon())
+
+
+def test_what_has_left_is_not_called_back_by_what_fails_later(secured: Ends) -> None:
+    wire, far = secured
+    wire.write(b".\r\n")
+    assert far.recv(100) == b".\r\n"
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    far.close()
+    assert wire.tls is not None
+    wire.tls._send(b"a record of TLS's own, such as the answer to a KeyUpdate")
+    assert isinstance(wire._fault, OSError)
+    assert wire.has_left
+
+
+def test_what_stands_behind_it_does_not_keep_back_what_has_left() -> None:
+    near, far = socket.socketpair()
+    wire = Wire(near)
+    with far:
+        wire.write(b".\r\n")
+        wire._put(LOTS)  # TLS has something to say of its own
+        assert wire.is_writing
+        assert wire.has_left
+        wire.write(b"QUIT\r\n")
+        assert not wire.has_left
+    wire.close()
 
 
 def test_a_handshake_has_its_time(ends: Ends, client_tls: ssl.SSLContext) -> None:
