@@ -164,9 +164,10 @@ class CsvRows(Rows):
             else:
                 if record is None:
                     return
+                record = _original(record)
                 # Spreadsheets leave rows of nothing but delimiters at the end.
                 if record and (record[0].strip() or any(cell.strip() for cell in record)):
-                    yield first, _original(record)
+                    yield first, record
             first = reader.line_num + 1 + self._skipped
 
     def _misquoted(self, first: int, last: int, error: str) -> Problem:

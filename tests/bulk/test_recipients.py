@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nexomailer_cli.bulk.cell import harmless, original
@@ -337,6 +337,7 @@ CELLS = st.text(
     st.sampled_from(",;\t|"),
     st.sampled_from(["\n", "\r\n", "\r"]),
 )
+@example([["0", "0", "0"], ["\r", "\r", "\r"]], ",", "\n")
 def test_what_a_spreadsheet_writes_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, cells: list[list[str]], delimiter: str, end: str
 ) -> None:

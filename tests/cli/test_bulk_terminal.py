@@ -130,7 +130,8 @@ def test_a_second_run_is_refused_while_the_first_lives(tmp_path: Path, server: M
         assert second.exit_status == 73
         assert "another run is using the journal" in second.stderr
         process.send_signal(signal.SIGTERM)
-        assert ended(process).exit_status == 130
+        first = ended(process)
+    assert first.exit_status == 130, first.stderr
     assert set(server.accepted.values()) <= {1}
 
 
