@@ -1,4 +1,4 @@
-"""Where rows go out and verdicts come in: the pools' counterpart (`transport.desk.Desk`).
+"""Where rows go out and verdicts come in: the pools' counterpart (`pool.desk.Desk`).
 
 Acts on what the pure parts of this room decide (`schedule`, `ruling`), and lets no mail end
 before the ledger has it. Knows no sockets and no loop: time comes from a clock.

@@ -21,7 +21,7 @@ INTERRUPTED = "interrupted"
 
 
 class Pool(Protocol):
-    """What a run needs of a pool: `transport.pool.Pool`, or a test's stand-in."""
+    """What a run needs of a pool: `pool.pool.Pool`, or a test's stand-in."""
 
     def wake(self) -> None:
         """Ask the desk for mail again."""

@@ -178,7 +178,7 @@ def _not_with_tls(wire: Wire, seen: Alternative, error: TransportError) -> Alter
     if error.reason.startswith("X509_"):
         speaks = "tls" if seen.security == "implicit" else seen.speaks
         return structs.replace(seen, speaks=speaks, certificate=False)
-    hello = wire.tls.hello() if wire.tls else None
+    hello = wire.hello()
     if hello and hello.text:
         is_smtp = hello.text.startswith("220")
         return structs.replace(seen, speaks="smtp" if is_smtp else "other")

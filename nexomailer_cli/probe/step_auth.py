@@ -123,7 +123,7 @@ def _attempt(
 
 
 def _is_of_no_use(answer: _Answer, credentials: Credentials) -> bool:
-    """Whether it is the token that was refused, as `transport.opening` has it."""
+    """Whether it is the token that was refused, as `Account.refused_token` has it."""
     reply = answer.reply
     if not credentials.token or reply.code != auth.INVALID_CREDENTIALS:
         return False

@@ -102,7 +102,7 @@ def _no_tls(exam: Examination, stage: TlsStage, error: TransportError) -> TlsSta
             summary="the server answered in clear instead of TLS",
             notes=(said,) if said else (),
         )
-    hello = exam.conversation.tls.hello() if exam.conversation.tls else None
+    hello = exam.conversation.hello()
     if hello and hello.wants_certificate and error.reason == "ALERT_40":
         # With TLS 1.2 a missing certificate is answered with a bare handshake_failure.
         error.reason = "ALERT_116"
@@ -114,10 +114,10 @@ def _no_tls(exam: Examination, stage: TlsStage, error: TransportError) -> TlsSta
 
 
 def _negotiated(exam: Examination) -> TlsData | None:
-    session = exam.conversation.tls
-    if session is None:
+    session, hello = exam.conversation.tls, exam.conversation.hello()
+    if session is None or hello is None:
         return None
-    hello, secured = session.hello(), session.object
+    secured = session.object
     cipher = secured.cipher() or (None, None, None)
     return TlsData(
         version=secured.version() or hello.version,
@@ -149,9 +149,9 @@ def _summary(data: TlsData) -> str:
 
 def _weakness(exam: Examination, data: TlsData) -> str:
     """Say what is weak about a connection that came about; nothing where nothing is."""
-    session = exam.conversation.tls
+    hello = exam.conversation.hello()
     cipher = data.cipher or ""
-    if session is not None and session.hello().weak_group:
+    if hello is not None and hello.weak_group:
         return f"the key exchange is {data.group}"
     if data.version == "TLSv1.3" or not cipher:
         return ""

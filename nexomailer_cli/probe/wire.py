@@ -25,6 +25,7 @@ from nexomailer_cli.transport.tls import tls_failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from nexomailer_cli.probe.hello import Hello
     from nexomailer_cli.probe.transcript import Transcript
     from nexomailer_cli.transport.tls_session import TlsSession
 
@@ -57,6 +58,12 @@ class Wire:
     def tls(self) -> TlsSession | None:
         """TLS, with the evidence of how it came about or did not."""
         return self._wire.tls
+
+    def hello(self) -> Hello | None:
+        """Return what the server's bytes say of TLS to whoever listens on the way."""
+        from nexomailer_cli.probe.hello import read_hello
+
+        return read_hello(self.tls.seen) if self.tls else None
 
     @property
     def is_encrypted(self) -> bool:
@@ -176,8 +183,8 @@ class Wire:
             raise self._failed(error) from error
 
     def _not_encrypted(self, error: ssl.SSLError, phase: Phase) -> TransportError:
-        assert self.tls is not None
-        hello = self.tls.hello()
+        hello = self.hello()
+        assert hello is not None
         if isinstance(error, ssl.SSLEOFError) and hello.text is None:
             return self._broken("closed", "the server closed the connection during the handshake")
         if isinstance(error, ssl.SSLCertVerificationError):

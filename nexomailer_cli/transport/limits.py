@@ -18,7 +18,7 @@ class Limits(Struct, frozen=True):
     """The time-outs of one provider.
 
     `connect` is for everything up to the greeting. `reply` and `end` are for one whole
-    reply, however it dribbles in. `deadline` is the moment, on the event loop's clock, at
+    reply, however it dribbles in. `deadline` is the moment of `time.monotonic` at
     which the command as a whole gives up.
     """
 

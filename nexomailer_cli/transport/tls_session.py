@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nexomailer_cli.transport.hello import Hello
-
 MAX_EVIDENCE = 64 * 1024  # octets that are kept
 
 
@@ -85,11 +83,10 @@ class TlsSession:
             self._seen += data
         self._incoming.write(data)
 
-    def hello(self) -> Hello:
-        """Return what the server's bytes say to whoever listens on the way."""
-        from nexomailer_cli.transport.hello import read_hello
-
-        return read_hello(bytes(self._seen))
+    @property
+    def seen(self) -> bytes:
+        """What the server sent at first, for whoever wants to know what went wrong."""
+        return bytes(self._seen)
 
     def write(self, data: bytes | memoryview) -> None:
         """Encrypt and send, at once or after a negotiation that the server has begun anew.

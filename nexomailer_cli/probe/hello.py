@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from nexomailer_cli.printable import printable
+from nexomailer_cli.transport.tls_session import MAX_EVIDENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_BYTES = 64 * 1024
 MAX_LINE = 512  # octets, RFC 5321 section 4.5.3.1.5
 
 # Content types, RFC 8446 section 5.1.
@@ -81,9 +81,9 @@ class Hello(Struct, frozen=True, kw_only=True):
 def read_hello(received: bytes) -> Hello:
     """Return what the server's bytes say, from its first one on.
 
-    Any bytes will do, cut off anywhere; no more than `MAX_BYTES` are looked at.
+    Any bytes will do, cut off anywhere; no more than `MAX_EVIDENCE` are looked at.
     """
-    received = received[:MAX_BYTES]
+    received = received[:MAX_EVIDENCE]
     if not _may_be_tls(received):
         return Hello(text=_first_line(received))
     flight = _Flight()

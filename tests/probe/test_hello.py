@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nexomailer_cli.printable import printable
-from nexomailer_cli.transport.hello import MAX_BYTES, Hello, read_hello
+from nexomailer_cli.probe.hello import Hello, read_hello
+from nexomailer_cli.transport.tls_session import MAX_EVIDENCE
 from tests.support import certificates
 from tests.support.lab import handshakes
 from tests.support.shaking import shake_hands
@@ -190,7 +191,7 @@ def test_any_bytes_can_be_read(received: bytes) -> None:
 )
 def test_the_work_is_bounded(unit: bytes) -> None:
     started = time.process_time()
-    read_hello(unit * (16 * MAX_BYTES // len(unit)))
+    read_hello(unit * (16 * MAX_EVIDENCE // len(unit)))
     assert time.process_time() - started < 1
 
 
