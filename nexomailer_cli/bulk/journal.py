@@ -173,10 +173,11 @@ class Journal:
             number, key, state, tries, began, due, rest, flaw = row
             yield Standing(number, key, _STATES[state], tries, began, due, _unpacked(rest), flaw)
 
-    def records(self) -> Iterator[Record]:
-        """Yield all that is known of each row."""
-        for number, key, state, *others in self._blocks(sql.RECORDS, 0):
-            yield Record(number, key, State(state), *others)
+    def records(self, states: Iterable[State] = State) -> Iterator[Record]:
+        """Yield all that is known of each row that is in one of the states."""
+        wanted = msgspec.json.encode(sorted(states)).decode()
+        for number, key, state, *others in self._blocks(sql.RECORDS, 0, wanted):
+            yield Record(number, key, _STATES[state], *others)
 
     def counts(self, first: int = 0, last: int = LAST) -> dict[State, int]:
         """Return how many rows stand where."""
@@ -212,9 +213,9 @@ class Journal:
         found = self._read(sql.SPENT, (provider, period, since))
         return tuple((slot, count) for slot, count in found)
 
-    def _blocks(self, statement: str, first: int) -> Iterator[tuple[Any, ...]]:
+    def _blocks(self, statement: str, first: int, *wanted: str) -> Iterator[tuple[Any, ...]]:
         after = first - 1
-        while block := self._read(statement, (after, BLOCK)):
+        while block := self._read(statement, (*wanted, after, BLOCK)):
             yield from block
             after = block[-1][0]
 

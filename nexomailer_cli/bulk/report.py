@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nexomailer_cli.bulk.cell import harmless
-from nexomailer_cli.bulk.state import State
+from nexomailer_cli.bulk.state import FAILED, State
 from nexomailer_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = ("verdict", "code", "enhanced", "text", "provider", "attempts")
 # Different words of one server for the same thing are rarely more; nobody reads further.
 MAX_REASONS = 1000
+REASONED: Final = FAILED | {State.UNKNOWN}
 # What differs from row to row although the reason is the same.
 _PARTICULAR = re.compile(
     r"<[^<>\s]*>|[^\s<>]+@[^\s<>,;:]+|\b(?=\w*[0-9])(?=\w*[a-z])\w{6,}\b|\b[0-9]{5,}\b",
@@ -68,13 +69,15 @@ def _told(record: Record) -> list[str]:
 
 
 def reasons(records: Iterable[Record]) -> Counter[tuple[State, str]]:
-    """Count why rows were not accepted; what differs from row to row is left out."""
+    """Count the reasons of records in one of the states `REASONED`.
+
+    What differs from row to row is left out.
+    """
     counted: Counter[tuple[State, str]] = Counter()
     for record in records:
-        if record.state in (State.DEFERRED, State.REJECTED, State.UNKNOWN):
-            reason = record.state, _reason(record)
-            if reason in counted or len(counted) < MAX_REASONS:
-                counted[reason] += 1
+        reason = record.state, _reason(record)
+        if reason in counted or len(counted) < MAX_REASONS:
+            counted[reason] += 1
     return counted
 
 

@@ -17,7 +17,7 @@ LOSE_LEASED = """UPDATE rows SET state = 7, code = NULL, enhanced = '', text = ?
 STANDINGS = """SELECT number, key, state, tries, began, due, rest, flaw FROM rows
     WHERE number > ? ORDER BY number LIMIT ?"""
 RECORDS = """SELECT number, key, state, tries, provider, code, enhanced, text FROM rows
-    WHERE number > ? ORDER BY number LIMIT ?"""
+    WHERE state IN (SELECT value FROM json_each(?)) AND number > ? ORDER BY number LIMIT ?"""
 COUNTS = "SELECT state, count(*) FROM rows WHERE number BETWEEN ? AND ? GROUP BY state"
 OPEN_DUE = """SELECT min(due) FROM rows
     WHERE state IN (0, 2, 4) AND due <= ? AND number BETWEEN ? AND ?"""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from nexomailer_cli.bulk.report import reasons, table
+from nexomailer_cli.bulk.report import REASONED, reasons, table
 from nexomailer_cli.bulk.state import State
 from nexomailer_cli.cli.bulk_display import SCHEMA
 from nexomailer_cli.cli.exit_status import ExitStatus
@@ -107,7 +107,7 @@ def tell(ending: Ending, journal: Journal, output: Output) -> None:
 
 def tell_reasons(journal: Journal, output: Output) -> None:
     """Tell why rows were not accepted, the most frequent reason first."""
-    found = reasons(journal.records()).most_common()
+    found = reasons(journal.records(REASONED)).most_common()
     for (state, reason), count in found[:MOST_REASONS]:
         output.fact(f"  {count} × {state.word}: {reason}")
     if len(found) > MOST_REASONS:
@@ -121,11 +121,7 @@ def tell_unknown(
 
     Without those that were `told` before.
     """
-    unknown = [
-        record
-        for record in journal.records()
-        if record.state is State.UNKNOWN and record.number not in told
-    ]
+    unknown = [record for record in journal.records((State.UNKNOWN,)) if record.number not in told]
     for record in unknown[:MOST_NAMED]:
         output.fact(f"row {record.number}, {record.key}: unknown: {record.text}")
     if len(unknown) > MOST_NAMED:

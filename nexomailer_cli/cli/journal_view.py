@@ -12,7 +12,7 @@ from msgspec import Struct
 from nexomailer_cli.bulk.identity import RowsDigest
 from nexomailer_cli.bulk.journal import Journal
 from nexomailer_cli.bulk.recipients import open_rows
-from nexomailer_cli.bulk.report import reasons
+from nexomailer_cli.bulk.report import REASONED, reasons
 from nexomailer_cli.bulk.state import FAILED, OPEN, State
 from nexomailer_cli.cli.bulk_report import require_place, write_table
 from nexomailer_cli.cli.exit_status import ExitStatus
@@ -61,7 +61,7 @@ def show_status(path: str, output: Output, *, as_json: bool) -> int:
     """Say how many rows stand where; return the exit status."""
     with _opened(path) as journal:
         counts = journal.counts()
-        found = reasons(journal.records()).most_common()
+        found = reasons(journal.records(REASONED)).most_common()
         if as_json:
             output.result(msgspec.json.encode(_status_json(counts, found)).decode())
             return ExitStatus.OK
@@ -100,9 +100,8 @@ def show_rows(path: str, wanted: Wanted, output: Output) -> int:
     with _opened(path) as journal:
         if wanted.output is not None:
             return _write(journal, wanted, wanted.output, states, output)
-        for record in journal.records():
-            if record.state in states:
-                output.result("\t".join(_told(record)))
+        for record in journal.records(states):
+            output.result("\t".join(_told(record)))
     return ExitStatus.OK
 
 
