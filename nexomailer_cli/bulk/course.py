@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class Course(Struct, frozen=True, kw_only=True):
     """How a run is to go: moments of the wall clock, in seconds.
 
-    `write` makes the mail of a row and may raise MessageError. `until` is when rows are no
+    `write` makes the mail of a row that begins now, a second, if it has not begun before, and
+    may raise MessageError. `until` is when rows are no
     longer tried again, `patience` for how long providers are waited for none of which is of
     use.
     """
 
-    write: Callable[[Job], Mail]
+    write: Callable[[Job, int], Mail]
     tell: Listener
     random: Random
     until: float = float("inf")

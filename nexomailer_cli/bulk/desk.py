@@ -129,9 +129,8 @@ class Desk:
         self._ledger.close(in_flight=len(self._out))
 
     def _written(self, job: Job, now: float) -> Mail | None:
-        job.began = job.began or int(now)
         try:
-            mail = self._course.write(job)
+            mail = self._course.write(job, int(now))
         except MessageError as error:
             job.provider = ""
             self._end(job, State.REJECTED, None, printable(str(error)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nexomailer_cli.bulk.recipients import Row
     from nexomailer_cli.bulk.schedule import LineUp
     from nexomailer_cli.bulk.state import Standing
+
+    Pass: TypeAlias = Iterator[tuple[Row, Standing]]
 
 LEASED_ROWS = 500
 MAX_WAITING = 5000  # rows kept in memory until they are due
@@ -42,7 +44,10 @@ class Span(Struct, frozen=True):
 
 
 class Queue:
-    """Hands out rows that are to be sent. `rows` begins a new pass through the input."""
+    """Hands out rows that are to be sent. `rows` begins a new pass through the input.
+
+    Each pass goes by way of `look`, which may look ahead.
+    """
 
     def __init__(
         self,
@@ -51,14 +56,16 @@ class Queue:
         span: Span,
         *,
         leases: bool = True,
+        look: Callable[[Pass], Pass] = iter,
     ) -> None:
         self._rows = rows
         self._journal = journal
         self._span = span
         self._leases = leases
+        self._look = look
         self._front: deque[Job] = deque()
         self._later: list[tuple[float, int, Job]] = []
-        self._pass: Iterator[tuple[Row, Standing]] | None = self._begin()
+        self._pass: Pass | None = look(self._begin())
         self.is_scanning = False
 
     def next(self, provider: str, line_up: LineUp, now: float) -> Job | None:
@@ -116,9 +123,9 @@ class Queue:
 
     def begin_pass(self) -> None:
         """Look through the input once more."""
-        self._pass = self._begin()
+        self._pass = self._look(self._begin())
 
-    def _begin(self) -> Iterator[tuple[Row, Standing]]:
+    def _begin(self) -> Pass:
         first, last = self._span.first, self._span.last
         standings = self._journal.standings(first)
         for row in self._rows():

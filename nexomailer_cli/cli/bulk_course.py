@@ -37,18 +37,17 @@ from nexomailer_cli.printable import printable
 from nexomailer_cli.transport.strategy import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from nexomailer_cli.bulk.job import Job
     from nexomailer_cli.bulk.recipients import Row
     from nexomailer_cli.cli.bulk_letter import Writing
     from nexomailer_cli.cli.bulk_options import BulkOptions
     from nexomailer_cli.cli.bulk_plan import Plan
     from nexomailer_cli.cli.everywhere import Globals
     from nexomailer_cli.config.settings import Config
-    from nexomailer_cli.smtp.envelope import Mail
 
 MANY_ROWS = 100  # from here on a mailing needs a way out of it
+ROWS_FOR_TWO = 2000  # from here on a second process is worth its start
 
 
 class Whole:
@@ -159,6 +158,7 @@ class Whole:
 
     def _send(self, journal: Journal, due: int) -> Ended:
         seen = view(self._output, due, as_json=self._options.as_json)
+        identity = journal.facts["secret"], journal.facts["domain"]
         return run(
             Work(
                 config=self._config,
@@ -166,17 +166,14 @@ class Whole:
                 plan=self._plan,
                 rows=self._written.rows,
                 journal=journal,
-                write=self._writer(journal.facts),
+                writer=self._written.writer(*identity),
+                setup=self._written.setup(*identity) if due >= ROWS_FOR_TWO else None,
                 sender=self._written.sender(),
                 author=self._author,
                 view=seen,
                 output=self._output,
             )
         )
-
-    def _writer(self, facts: Mapping[str, str]) -> Callable[[Job], Mail]:
-        written, identity = self._written, (facts["secret"], facts["domain"])
-        return lambda job: written.mail(job.row, job.key, job.began, identity)
 
     def _report(self, journal: Journal, ended: Ended) -> int:
         signals.ignore()

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from nexomailer_cli.bulk.examination import Examination, Policy
-from nexomailer_cli.bulk.identity import digest, local_part
+from nexomailer_cli.bulk.identity import digest
 from nexomailer_cli.bulk.suppression import Suppression
+from nexomailer_cli.bulk.writer import Writer
 from nexomailer_cli.cli import sources
 from nexomailer_cli.cli.request import check_standing_headers
-from nexomailer_cli.errors import InputError, MessageError, UsageError
+from nexomailer_cli.errors import MessageError, UsageError
 from nexomailer_cli.message.letter import Table, compile_letter
 from nexomailer_cli.message.wording import Wording
 from nexomailer_cli.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
+    from nexomailer_cli.bulk.composer import Setup
     from nexomailer_cli.bulk.recipients import Row, Rows
     from nexomailer_cli.cli.bulk_options import BulkOptions
     from nexomailer_cli.config.settings import Defaults
     from nexomailer_cli.message.draft import Address, Draft
-    from nexomailer_cli.smtp.envelope import Mail
 
 SAMPLE_LINES = 20
 
@@ -39,7 +38,8 @@ class Writing:
         self.rows = rows
         self._options = options
         self._sender = ""
-        self._letter = compile_letter(_wording(options, defaults), _table(options, rows))
+        self._wording = _wording(options, defaults)
+        self._letter = compile_letter(self._wording, _table(options, rows))
         unknown = self._letter.unknown_names()
         if unknown:
             known = ", ".join(printable(name) for name in rows.columns[:20])
@@ -75,17 +75,20 @@ class Writing:
         dedupe = cast("Literal['error', 'skip', 'keep']", options.dedupe)
         return Examination(self.rows, self._letter, Policy(options.key or "", dedupe, suppression))
 
-    def mail(self, row: Row, key: str, began: int, facts: Facts) -> Mail:
-        """Return a row's mail, the same at every attempt; raise MessageError.
+    def writer(self, secret: str, domain: str) -> Writer:
+        """Return what writes the rows' mails, with Message-IDs that follow from both."""
+        return Writer(self._letter, secret, domain)
 
-        `began` is when its first attempt was, in seconds.
+    def setup(self, secret: str, domain: str) -> Setup | None:
+        """Return what another process needs to write them; None where it had better not.
+
+        Files may change, and are read once, here.
         """
-        secret, domain = facts
-        message_id = f"<{local_part(secret, key)}@{domain}>"
-        try:
-            return self._letter.mail(row, message_id=message_id, date=_moment(began))
-        except InputError as error:  # a file that has gone since it was looked at
-            raise MessageError(str(error), hint=error.hint) from error
+        from nexomailer_cli.bulk.composer import Setup
+
+        if self._letter.has_files:
+            return None
+        return Setup(self._wording, self.rows.name, self.rows.columns, secret, domain)
 
     def sample(self, row: Row) -> str:
         """Return a row's message as its reader will see it, harmless, and not all of a long one."""
@@ -118,16 +121,6 @@ def _visible_fields(draft: Draft) -> Iterator[str]:
 
 def _shown(address: Address) -> str:
     return f"{address.name} <{address.spec}>" if address.name else address.spec
-
-
-Facts = tuple[str, str]  # what Message-IDs follow from: the run's secret, and their domain
-
-
-@lru_cache(maxsize=64)
-def _moment(began: int) -> datetime:
-    from datetime import datetime
-
-    return datetime.fromtimestamp(began).astimezone()
 
 
 def _table(options: BulkOptions, rows: Rows) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from nexomailer_cli.bulk.ahead import Ahead
 from nexomailer_cli.bulk.course import Course
 from nexomailer_cli.bulk.desk import Desk
 from nexomailer_cli.bulk.ledger import Ledger
@@ -24,20 +26,23 @@ from nexomailer_cli.core import Surroundings, Wishes, chosen, open_pools
 from nexomailer_cli.transport.base import Event, Said, Withheld, unobserved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-    from nexomailer_cli.bulk.job import Job
+    from nexomailer_cli.bulk.composer import Setup
     from nexomailer_cli.bulk.journal import Journal
     from nexomailer_cli.bulk.recipients import Rows
+    from nexomailer_cli.bulk.worker import Worker
+    from nexomailer_cli.bulk.writer import Writer
     from nexomailer_cli.cli.bulk_options import BulkOptions
     from nexomailer_cli.cli.output import Output
     from nexomailer_cli.config.settings import Config
-    from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.smtp.outcome import Attempt
 
 
 class Work(Struct, frozen=True, kw_only=True):
-    """All that a run needs; `sender` may name us to servers, `write` makes a row's mail.
+    """All that a run needs; `sender` may name us to servers.
+
+    `setup` is for a second process that makes messages ahead, if that is worth while.
 
     `author` is whom the mail is from where that decides about the provider.
     """
@@ -47,7 +52,8 @@ class Work(Struct, frozen=True, kw_only=True):
     plan: Plan
     rows: Rows
     journal: Journal
-    write: Callable[[Job], Mail]
+    writer: Writer
+    setup: Setup | None
     sender: str
     author: str | None
     view: View
@@ -69,8 +75,8 @@ def run(work: Work) -> Ended:
     # What it says of a lost connection, a traceback and all, is what the outcome tells.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
-        with asyncio.Runner(loop_factory=new_loop) as loop:
-            desk, was_interrupted = loop.run(_run(work))
+        with _worker(work.setup) as worker, asyncio.Runner(loop_factory=new_loop) as loop:
+            desk, was_interrupted = loop.run(_run(work, worker))
     finally:
         work.view.close()
     if desk.failure is not None:
@@ -78,7 +84,21 @@ def run(work: Work) -> Ended:
     return Ended(desk, time.monotonic() - started, was_interrupted, desk.last_trouble)
 
 
-async def _run(work: Work) -> tuple[Desk, bool]:
+@contextlib.contextmanager
+def _worker(setup: Setup | None) -> Iterator[Worker | None]:
+    worker = None
+    if setup is not None:
+        from nexomailer_cli.bulk.worker import start_worker
+
+        worker = start_worker(setup)
+    try:
+        yield worker
+    finally:
+        if worker is not None:
+            worker.close()
+
+
+async def _run(work: Work, worker: Worker | None) -> tuple[Desk, bool]:
     clock = Clock()
     work.journal.hurry(clock() + LONGEST_WAIT)
     turns = LoopTurns(clock)
@@ -95,9 +115,16 @@ async def _run(work: Work) -> tuple[Desk, bool]:
         providers, config, work.plan, work.journal, author=work.author, random=SystemRandom()
     )
     span = work.plan.span(clock())
-    queue = Queue(lambda: work.rows, work.journal, span, leases=not options.durable)
+    ahead = None if worker is None else Ahead(work.writer, worker, clock)
+    queue = Queue(
+        lambda: work.rows,
+        work.journal,
+        span,
+        leases=not options.durable,
+        look=iter if ahead is None else ahead.rows,
+    )
     course = Course(
-        write=work.write,
+        write=(ahead or work.writer).write,
         tell=work.view,
         random=SystemRandom(),
         until=span.until,

@@ -89,7 +89,7 @@ def _mail(written: Writing, row: Row, key: str) -> Mail:
     import time
 
     domain = written.sender().rpartition("@")[2]
-    return written.mail(row, key, int(time.time()), (TRIAL, domain))
+    return written.writer(TRIAL, domain).mail(row, key, int(time.time()))
 
 
 def send_one(written: Writing, config: Config, options: BulkOptions, output: Output) -> int:

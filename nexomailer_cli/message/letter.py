@@ -110,6 +110,11 @@ class Letter:
         return self._has_unsubscribe or "list-unsubscribe" in self._headers.kinds
 
     @property
+    def has_files(self) -> bool:
+        """Whether anything is attached, to some message at least."""
+        return self._files.are_there
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """Everything that it says before rows come in, for a fingerprint."""
         return (repr(self._wording),)

@@ -171,6 +171,11 @@ class Files:
         self._store = Store(root)
         self._octets = sum(len(file.content) for file in self._fixed)
 
+    @property
+    def are_there(self) -> bool:
+        """Whether there are any, for some row at least."""
+        return bool(self._fixed or self._templates)
+
     def of(self, values: Mapping[str, Any]) -> tuple[Attachment, ...]:
         """Return the files. Raises InputError, MessageError."""
         found = self._fixed

@@ -40,7 +40,8 @@ def rows(count: int) -> list[Row]:
     return [Row(each.number, each.number + 1, {"email": each.key}) for each in entries(count)]
 
 
-def write(job: Job) -> Mail:
+def write(job: Job, now: int) -> Mail:
+    job.began = job.began or now
     recipients = tuple(job.key.split("+"))
     return Mail(Envelope("s@a.test", recipients), b"Subject: x\r\n\r\nx\r\n", f"<{job.number}@a>")
 
@@ -186,7 +187,7 @@ class Office:
         retry_for: float = 86400.0,
         patience: float = 3600.0,
         bounds: Bounds = NO_BOUNDS,
-        write: Callable[[Job], Mail] = write,
+        write: Callable[[Job, int], Mail] = write,
         span: tuple[int, int] = (1, 2**62),
         journal: Journal | None = None,
     ) -> None:

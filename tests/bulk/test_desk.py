@@ -231,10 +231,10 @@ def test_after_a_stop_the_same_rows_go_on(tmp_path: Path) -> None:
 
 
 def test_a_row_that_cannot_be_written_is_refused_and_named(tmp_path: Path) -> None:
-    def broken(job: Job) -> Mail:
+    def broken(job: Job, now: int) -> Mail:
         if job.number == 2:
             raise MessageError("there is no value called 'x'")
-        return write(job)
+        return write(job, now)
 
     office = Office(tmp_path, 3, write=broken)
     office.run()

@@ -29,7 +29,7 @@ def journal(tmp_path: Path) -> Journal:
     return journal
 
 
-def office(path: Path, journal: Journal, write: Callable[[Job], Mail] = write) -> Office:
+def office(path: Path, journal: Journal, write: Callable[[Job, int], Mail] = write) -> Office:
     return Office(path, journal=journal, table=[Row(1, 2, {})], write=write)
 
 
@@ -81,8 +81,8 @@ def test_an_address_that_was_corrected_is_served(tmp_path: Path, journal: Journa
     settle(office(tmp_path, journal), a=OK, b=NO, c=OK)
     journal.reopen(State.REJECTED)
 
-    def corrected(job: Job) -> Mail:
+    def corrected(job: Job, now: int) -> Mail:
         job.key = "x@b.test"
-        return write(job)
+        return write(job, now)
 
     settle(office(tmp_path, journal, corrected), x=OK)

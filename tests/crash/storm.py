@@ -91,7 +91,7 @@ def main() -> int:
     """Run it; return 1 if anything was not as promised."""
     parser = argparse.ArgumentParser(description="Kill a bulk run at random instants.")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--rows", type=int, default=1500)
+    parser.add_argument("--rows", type=int, default=2600)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--chunking", action="store_true")
     parser.add_argument("--seed", type=int, default=None)

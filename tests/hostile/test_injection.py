@@ -269,10 +269,10 @@ def mails(rows: Path, **given: Any) -> Iterator[tuple[str, Mail]]:
     if options.get("template"):
         options["template"] = str(rows.parent / options["template"])
     with open_rows(str(rows)) as table:
-        writing = Writing(BulkOptions(**options), Defaults(), table)
+        writer = Writing(BulkOptions(**options), Defaults(), table).writer("s", "a.test")
         for row in (each for each in table.examined() if isinstance(each, Row)):
             with suppress(NexomailerError):
-                yield row.values["x"], writing.mail(row, str(row.number), 10**9, ("s", "a.test"))
+                yield row.values["x"], writer.mail(row, str(row.number), 10**9)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -22,6 +22,7 @@ class Moody:
     port: int = 0
     accepted: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
+    contents: dict[str, bytes] = field(default_factory=dict)  # the last one of each recipient
 
     def now(self) -> str:
         mood = self.mood(self.accepted.total())
@@ -80,8 +81,9 @@ async def _converse(
         answer = _answer(verb, mood)
         writer.write(f"{answer}\r\n".encode())
         if answer.startswith("354"):
-            await reader.readuntil(b"\r\n.\r\n")
+            content = await reader.readuntil(b"\r\n.\r\n")
             server.accepted.update(recipients)
+            server.contents |= dict.fromkeys(recipients, content)
             await asyncio.sleep(0.002)
             writer.write(f"{OK}\r\n".encode())
 
