@@ -26,9 +26,10 @@ from nexomailer_cli.core import Surroundings, Wishes, chosen, open_pools
 from nexomailer_cli.transport.base import Event, Said, Withheld, unobserved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from nexomailer_cli.bulk.composer import Setup
+    from nexomailer_cli.bulk.job import Job
     from nexomailer_cli.bulk.journal import Journal
     from nexomailer_cli.bulk.recipients import Rows
     from nexomailer_cli.bulk.worker import Worker
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from nexomailer_cli.cli.bulk_options import BulkOptions
     from nexomailer_cli.cli.output import Output
     from nexomailer_cli.config.settings import Config
+    from nexomailer_cli.smtp.envelope import Mail
     from nexomailer_cli.smtp.outcome import Attempt
 
 
@@ -116,21 +118,10 @@ async def _run(work: Work, worker: Worker | None) -> tuple[Desk, bool]:
     )
     span = work.plan.span(clock())
     ahead = None if worker is None else Ahead(work.writer, worker, clock)
-    queue = Queue(
-        lambda: work.rows,
-        work.journal,
-        span,
-        leases=not options.durable,
-        look=iter if ahead is None else ahead.rows,
-    )
-    course = Course(
-        write=(ahead or work.writer).write,
-        tell=work.view,
-        random=SystemRandom(),
-        until=span.until,
-        patience=work.plan.retry_for,
-        bounds=work.plan.bounds,
-    )
+    look = iter if ahead is None else ahead.rows
+    leases = not options.durable
+    queue = Queue(lambda: work.rows, work.journal, span, leases=leases, look=look)
+    course = _course(work, (ahead or work.writer).write, span.until)
     ledger = Ledger(work.journal, gates, turns, clock)
     desk = Desk(queue, gates, ledger, course, turns, clock)
     pools = open_pools(providers, wishes, _around(work.output), desk)
@@ -142,6 +133,17 @@ async def _run(work: Work, worker: Worker | None) -> tuple[Desk, bool]:
         )
     )
     return desk, course_of.was_interrupted
+
+
+def _course(work: Work, write: Callable[[Job, int], Mail], until: float) -> Course:
+    return Course(
+        write=write,
+        tell=work.view,
+        random=SystemRandom(),
+        until=until,
+        patience=work.plan.retry_for,
+        bounds=work.plan.bounds,
+    )
 
 
 def _signals() -> tuple[int, ...]:
