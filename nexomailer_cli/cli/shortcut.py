@@ -1,10 +1,9 @@
 """The straight way past Typer, whose import and parsing take a third of a command's time.
 
-Knows the options of `send` and `test-connection` in their plain forms only, and leaves to
-`sendmail` its own. Anything else (help, an unknown option, a cluster such as `-vq`, a missing
-value) is none of its business: Typer parses it again, from the beginning, and says what is
-wrong. A test holds the tables here against
-Typer's own.
+Knows the options of `send`, `bulk` and `test-connection` in their plain forms only, and leaves
+to `sendmail` its own. Anything else (help, an unknown option, a cluster such as `-vq`, a missing
+value, a number out of the ordinary) is none of its business: Typer parses it again, from the
+beginning, and says what is wrong. A test holds the tables here against Typer's own.
 """
 
 from __future__ import annotations
@@ -22,14 +21,18 @@ if TYPE_CHECKING:
     Options = TypeVar("Options", bound=Struct)
 
 # What is given by its place and not by a name.
-_POSITIONAL = "target"
+_POSITIONAL = ("target", "file")
+# Between these no option finds a number too small or too large.
+_ORDINARY = range(1, 1001)
 # Attributes that are not called like their option.
-_NAMES = {
-    _POSITIONAL: (),
+_NAMES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(_POSITIONAL, ()),
     "sender": ("--from",),
     "recipient": ("--rcpt",),
     "vars_file": ("--vars",),
     "output_file": ("--output", "-o"),
+    "output": ("--output", "-o"),
+    "yes": ("--yes", "-y"),
     "as_json": ("--json",),
     "as_ndjson": ("--ndjson",),
     "failover": ("--no-failover",),
@@ -57,6 +60,8 @@ def straight(arguments: Sequence[str]) -> Callable[[], int] | None:
     match arguments[at]:
         case "send":
             return _send(words)
+        case "bulk":
+            return _bulk(words)
         case "test-connection":
             return _test_connection(words)
         case "sendmail":
@@ -88,6 +93,17 @@ def _send(words: Sequence[str]) -> Callable[[], int] | None:
     if request is None:
         return None
     from nexomailer_cli.cli.sending import perform
+
+    return partial(perform, *request)
+
+
+def _bulk(words: Sequence[str]) -> Callable[[], int] | None:
+    from nexomailer_cli.cli.bulk_options import BulkOptions
+
+    request = _understood(words, BulkOptions)
+    if request is None:
+        return None
+    from nexomailer_cli.cli.bulking import perform
 
     return partial(perform, *request)
 
@@ -127,13 +143,14 @@ def _understood(words: Sequence[str], options: type[Options]) -> tuple[Options, 
 
 def _values(words: Sequence[str], options: type[Struct]) -> dict[str, Any] | None:
     kinds = dict(_table(options, Globals))
+    placed = next((name for name in _POSITIONAL if name in options.__annotations__), "")
     values: dict[str, Any] = {}
     rest = iter(words)
     for word in rest:
         if not word.startswith("-"):
-            if _POSITIONAL in values or _POSITIONAL not in options.__annotations__:
+            if not placed or placed in values:
                 return None
-            values[_POSITIONAL] = word
+            values[placed] = word
             continue
         option, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         attribute, kind = kinds.get(option, ("", ""))
@@ -144,16 +161,30 @@ def _values(words: Sequence[str], options: type[Struct]) -> dict[str, Any] | Non
             continue
         given = value if equals else next(rest, None)
         # Typer too takes what follows for the value, whatever it looks like.
-        if given is None:
+        if given is None or (kind == "number" and not _is_ordinary(given)):
             return None
-        values[attribute] = (*values.get(attribute, ()), given) if kind == "many" else given
-    return values
+        values[attribute] = _MEANINGS[kind](given, values.get(attribute, ()))
+    is_missing = options.__annotations__.get(placed) == "str" and placed not in values
+    return None if is_missing else values
+
+
+def _is_ordinary(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text[:9]) in _ORDINARY
+
+
+# What a value means by the kind of its option, and what was given before.
+_MEANINGS: dict[str, Callable[[str, tuple[str, ...]], Any]] = {
+    "one": lambda given, _: given,
+    "many": lambda given, before: (*before, given),
+    "number": lambda given, _: int(given),
+}
+_KINDS = {"bool": "bool", "tuple[str, ...]": "many", "int": "number", "int | None": "number"}
 
 
 def _table(*blocks: type[Struct]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield each option with its attribute and kind: `bool`, `one` or `many`."""
+    """Yield each option with its attribute and kind: `bool`, `number`, `one` or `many`."""
     for block in blocks:
         for attribute, annotation in block.__annotations__.items():
-            kind = {"bool": "bool", "tuple[str, ...]": "many"}.get(annotation, "one")
+            kind = _KINDS.get(annotation, "one")
             for name in option_names(attribute):
                 yield name, (attribute, kind)

@@ -7,8 +7,9 @@ import pytest
 import typer
 from msgspec import Struct
 
-from nexomailer_cli.cli import probing, sending
+from nexomailer_cli.cli import bulking, probing, sending
 from nexomailer_cli.cli.app import app
+from nexomailer_cli.cli.bulk_options import BulkOptions
 from nexomailer_cli.cli.everywhere import Globals
 from nexomailer_cli.cli.probe_options import ProbeOptions
 from nexomailer_cli.cli.send_options import SendOptions
@@ -18,11 +19,19 @@ from nexomailer_cli.cli.shortcut import _table, straight
 LEFT_TO_TYPER = {"--help", "-h", "--version", "--schema"}
 
 
+def kind(option: Any) -> str:
+    if option.is_flag:
+        return "bool"
+    if option.type.name.startswith("int"):
+        return "number"
+    return "many" if option.multiple else "one"
+
+
 def typer_table(name: str) -> dict[str, str]:
     group: Any = typer.main.get_command(app)
     command = group.get_command(typer.Context(group), name)
     return {
-        option: "bool" if each.is_flag else "many" if each.multiple else "one"
+        option: kind(each)
         for each in command.params
         if each.param_type_name == "option"
         for option in each.opts
@@ -31,7 +40,8 @@ def typer_table(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("send", SendOptions), ("test-connection", ProbeOptions)]
+    ("name", "options"),
+    [("send", SendOptions), ("bulk", BulkOptions), ("test-connection", ProbeOptions)],
 )
 def test_both_know_the_same_options(name: str, options: type[Struct]) -> None:
     assert {option: kind for option, (_, kind) in _table(options, Globals)} == typer_table(name)
@@ -47,6 +57,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         return 0
 
     monkeypatch.setattr(sending, "perform", perform)
+    monkeypatch.setattr(bulking, "perform", perform)
     monkeypatch.setattr(probing, "perform", perform)
     return seen
 
@@ -98,6 +109,26 @@ def test_both_ways_understand_the_same_of_an_examination(
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ["people.csv"],
+        ["people.csv", "--template", "letter.md", "--yes", "-v"],
+        ["--from", "a@x.test", "--subject", "{{ x }}", "--text=@body", "-y", "people.csv"],
+        ["x.tsv", "--row", "3", "--limit=1000", "--offset", "1", "--connections", "007"],
+        ["x.csv", "--rate", "14/s", "--rate", "2000/h", "--max-errors", "5%", "--dedupe", "skip"],
+        ["x.csv", "--attach", "a", "--attach", "b", "--suppress", "s", "--no-failover", "-4", "-6"],
+        ["x.csv", "-o", "out", "--dry-run", "--report=r.csv", "--json", "--durable", "--check"],
+        ["x.csv", "--row", "3", "--row", "4", "--key", "--yes", "--retry-failed"],
+        ["x.csv", "--accept-changes", "--resend-unknown", "--journal", "j", "--config", "c", "-q"],
+    ],
+)
+def test_both_ways_understand_the_same_of_a_run(
+    words: list[str], seen: list[tuple[object, ...]]
+) -> None:
+    assert_both_ways_agree(["bulk", *words], seen)
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["-v", "send", "--to", "a@x.test"],
@@ -140,6 +171,18 @@ def test_global_options_may_stand_before_the_command(
         ["send", "stray"],
         ["send", "--target", "x.test"],
         ["send", "--"],
+        ["bulk"],
+        ["bulk", "--yes"],
+        ["bulk", "-"],
+        ["bulk", "x.csv", "stray"],
+        ["bulk", "x.csv", "--file", "y.csv"],
+        ["bulk", "x.csv", "--row", "x"],
+        ["bulk", "x.csv", "--row", "0"],
+        ["bulk", "x.csv", "--row", "-1"],
+        ["bulk", "x.csv", "--row", "²"],
+        ["bulk", "x.csv", "--row="],
+        ["bulk", "x.csv", "--limit", "1001"],
+        ["bulk", "x.csv", "--limit", "9" * 5000],
         ["test-connection", "--schema"],
         ["test-connection", "x.test", "stray"],
         ["test-connection", "--target", "x.test"],
