@@ -7,6 +7,7 @@ Keeps its part of bench/RESULTS.md. What is measured, and how, is in bench/READM
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -27,7 +28,8 @@ MOST_MEMORY_MIB = 150.0
 PAGE = """# Many rows
 
 Made by `python3 bench/scale.py`: the runs of `bench/bulk.py`, with more and more rows. The halves
-are those of sending; the whole run is examination and report as well.
+are those of sending, by the process that sends; the whole run is examination and report as well,
+and the second process that makes messages. Memory is that of both.
 
 {surroundings}
 
@@ -39,11 +41,12 @@ are those of sending; the whole run is examination and report as well.
 
 @dataclass(frozen=True)
 class Seen:
-    """How far a run was: seconds on the clock and of the CPU, and rows."""
+    """How far a run was: seconds on the clock and of the CPU, rows, and MiB."""
 
     wall: float
     cpu: float
     rows: int
+    memory: float
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ def run(port: int, rows: int) -> Long:
     if process.returncode:
         raise SystemExit(f"{rows} rows: exit status {process.returncode}")
     wall = time.perf_counter() - started
-    return Long(rows, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, seen)
+    memory = max(usage.ru_maxrss / 1024, *(each.memory for each in seen))
+    return Long(rows, wall, usage.ru_utime + usage.ru_stime, memory, seen)
 
 
 def _how_far(line: str, rows: int) -> int | None:
@@ -122,11 +126,22 @@ def look(process: int, started: float, rows: int) -> Seen:
     """Take note of where a process is."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return Seen(time.perf_counter() - started, cpu, rows)
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    memory = sum(map(_memory, (str(process), *children)))
+    return Seen(time.perf_counter() - started, cpu, rows, memory)
+
+
+def _memory(process: str) -> float:
+    """Return how much memory a process has, in MiB; nothing once it has ended."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmRSS:\s+([0-9]+)", Path(f"/proc/{process}/status").read_text())
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
 
 
 def _between(first: Seen, last: Seen) -> Seen:
-    return Seen(last.wall - first.wall, last.cpu - first.cpu, last.rows - first.rows)
+    wall, cpu, rows = last.wall - first.wall, last.cpu - first.cpu, last.rows - first.rows
+    return Seen(wall, cpu, rows, last.memory)
 
 
 def table(runs: list[Long]) -> str:
