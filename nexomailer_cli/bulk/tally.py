@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -27,7 +27,7 @@ class Tally:
 
     def __init__(self, bounds: Bounds) -> None:
         self.rows: Counter[State] = Counter()
-        self.by_provider: dict[str, Counter[State]] = {}
+        self.by_provider: defaultdict[str, Counter[State]] = defaultdict(Counter)
         self._bounds = bounds
 
     def add(self, settled: Settled) -> str:
@@ -36,7 +36,7 @@ class Tally:
             return ""
         self.rows[settled.state] += 1
         if settled.provider:
-            self.by_provider.setdefault(settled.provider, Counter())[settled.state] += 1
+            self.by_provider[settled.provider][settled.state] += 1
         is_error = settled.state in (State.REJECTED, State.UNKNOWN)
         return self._complaint() if is_error else ""
 
