@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -152,10 +153,17 @@ async def _ticking(tick: Callable[[], None]) -> None:
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return the quickest event loop that is installed."""
+    """Return the quickest event loop that is installed; raise OSError if it could not run."""
     try:
         import uvloop
     except ImportError:
         return asyncio.new_event_loop()
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    try:
+        # One that gets no socket for its signals can neither run nor be closed any more.
+        for end in socket.socketpair():
+            end.close()
+    except OSError:
+        loop.close()
+        raise
     return loop
