@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 # Without -P, a folder of somebody else's could bring modules of its own.
 PROGRAM: Final = ("-P", "-m", "nexomailer_cli.bulk.composer")
+# Where we were told to take no modules from, it takes none from either.
+_SWITCHES: Final = {"ignore_environment": "-E", "no_user_site": "-s", "no_site": "-S"}
+# Octets of an order. Rows that are larger than their messages cost more to hand over than to
+# write, and many of them at once a lot of memory.
+MAX_ORDER: Final = 1024 * 1024
 # Orders of several rows, given and not yet answered. More would only be in the way of others.
 MAX_OWED: Final = 2
 _RECEIVED: Final = 256 * 1024  # octets, as many as a socket holds
@@ -43,7 +48,7 @@ def start_worker(setup: Setup) -> Worker | None:
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603 - ourselves
-                (sys.executable, *PROGRAM),
+                (sys.executable, *_switches(), *PROGRAM),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -54,6 +59,10 @@ def start_worker(setup: Setup) -> Worker | None:
             ours.close()
             return None
     return Worker(process, ours, first)
+
+
+def _switches() -> list[str]:
+    return [switch for flag, switch in _SWITCHES.items() if getattr(sys.flags, flag)]
 
 
 def _cores() -> int:

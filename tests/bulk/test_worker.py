@@ -154,6 +154,21 @@ def test_modules_of_the_folder_it_is_run_in_are_not_its_own(
     assert not (tmp_path / "was-here").exists()
 
 
+@pytest.mark.parametrize("switch", ["-I", "-E", "-s"])
+def test_it_is_kept_from_whatever_the_first_one_is_kept_from(switch: str) -> None:
+    """Not only from the modules of a folder: `-E`, for one, is about PYTHONPATH."""
+    flags = "[int(getattr(sys.flags, each)) for each in worker._SWITCHES]"
+    second = f"import sys; from nexomailer_cli.bulk import worker; print({flags})"
+    first = (
+        "import subprocess, sys; from nexomailer_cli.bulk import worker; "
+        f"print({flags}, flush=True); "
+        f"subprocess.run([sys.executable, *worker._switches(), '-c', {second!r}], check=True)"
+    )
+    done = subprocess.run([sys.executable, switch, "-c", first], capture_output=True, check=True)
+    ours, its = done.stdout.splitlines()
+    assert ours == its != b"[0, 0, 0]"
+
+
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "_cores", lambda: 1)
 
