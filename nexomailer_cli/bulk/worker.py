@@ -52,8 +52,9 @@ def start_worker(setup: Setup) -> Worker | None:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                # Ctrl-C is for the first one, which ends the second.
-                start_new_session=True,
+                # Ctrl-C is for the first one, which ends the second. In the same session, a
+                # second one that stands still is ended by the system when the first is gone.
+                process_group=0,
             )
         except OSError:
             ours.close()

@@ -132,6 +132,25 @@ def test_it_does_not_outlive_the_run(
     assert len(server.accepted) == ROWS
 
 
+@pytest.mark.skipif(ALL_CORES < 2, reason="there is one processor")
+def test_one_that_stands_still_does_not_outlive_the_run_either(
+    stage: Stage, server: Moody, tmp_path: Path
+) -> None:
+    def stop_then_kill(pid: int) -> None:
+        stop(pid)
+        process.kill()
+
+    stage.deed = stop_then_kill
+    with running(*WHOLE, cwd=tmp_path) as process:
+        stage.process = process
+        ended(process)
+    (pid,) = stage.seen
+    with contextlib.suppress(ProcessLookupError):
+        end = os.pidfd_open(pid)
+        assert select.select([end], [], [], SECONDS)[0]
+        os.close(end)
+
+
 def test_a_short_run_has_no_second_process(
     stage: Stage, server: Moody, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
