@@ -73,7 +73,7 @@ def _cores() -> int:
 
 
 class Worker:
-    """A process at the other end of a socket. `is_gone` once it has hung up."""
+    """A process at the other end of a socket. `is_gone` once it has hung up, or is given up."""
 
     def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, first: bytes):
         channel.setblocking(False)
@@ -101,10 +101,16 @@ class Worker:
         return self._owed > 0 and not self.is_gone
 
     def ask(self, orders: Sequence[Order]) -> None:
-        """Have messages made; what cannot be put into words is not asked for."""
+        """Have messages made; what cannot be put into words is not asked for.
+
+        Where rows turn out to be large, it is asked for nothing any more.
+        """
         try:
             octets = framed(orders)
         except (ValueError, OverflowError, RecursionError):
+            return
+        if len(octets) > MAX_ORDER:
+            self.is_gone = True
             return
         self._owed += 1
         self._outgoing += octets

@@ -16,7 +16,7 @@ import pytest
 
 from nexomailer_cli.bulk import worker as worker_module
 from nexomailer_cli.bulk.composer import Made, Order, framed
-from nexomailer_cli.bulk.worker import MAX_OWED, PROGRAM, Worker, start_worker
+from nexomailer_cli.bulk.worker import MAX_ORDER, MAX_OWED, PROGRAM, Worker, start_worker
 from tests.bulk.test_composer import order, setup
 
 WAITED = 20.0  # seconds, for a process to start or to end on a busy machine
@@ -56,8 +56,8 @@ def numbers(made: list[Made]) -> list[int]:
     return [each.number for each in made if each.mail is not None]
 
 
-def large(number: int) -> Order:
-    return order(number, unused="x" * 4_000_000)
+def large(number: int, octets: int = MAX_ORDER - 1024) -> Order:
+    return order(number, unused="x" * octets)
 
 
 def test_it_makes_what_it_is_asked_for(pair: Pair) -> None:
@@ -111,6 +111,13 @@ def test_what_is_sent_to_one_that_was_killed_is_no_error(pair: Pair) -> None:
     pair.worker.ask([order(1)])
     assert not pair.worker.is_owing
     assert list(pair.worker.collect()) == []
+
+
+def test_where_rows_are_large_it_is_asked_for_nothing_any_more(pair: Pair) -> None:
+    pair.begin()
+    pair.worker.ask([large(1, MAX_ORDER)])
+    assert not pair.worker.is_owing
+    assert not pair.worker.may_be_asked
 
 
 def nested(depth: int) -> list[Any]:
