@@ -34,13 +34,13 @@ MAX_OCTETS: Final = 64 * 1024
 LENGTH: Final = 4  # octets before each frame
 NICENESS: Final = 10
 # Another copy of this program, or another version, may write other messages.
-PROGRAM: Final = f"{__version__} {Path(__file__).parents[1]}"
+EDITION: Final = f"{__version__} {Path(__file__).parents[1]}"
 
 
 class Setup(msgspec.Struct, frozen=True):
     """What the messages of a run follow from; it has no files attached.
 
-    `program` is the one that wants them.
+    `edition` is that of the program that wants them.
     """
 
     wording: Wording
@@ -48,7 +48,7 @@ class Setup(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     secret: str
     domain: str
-    program: str = PROGRAM
+    edition: str = EDITION
 
     def writer(self) -> Writer:
         """Return what writes them."""
@@ -95,7 +95,7 @@ def serve(channel: socket.socket) -> None:
     """
     with channel.makefile("rb") as asked:
         setup = _SETUP.decode(_frame(asked))
-        if setup.program != PROGRAM:
+        if setup.edition != EDITION:
             return
         writer = setup.writer()
         channel.sendall(framed([]))

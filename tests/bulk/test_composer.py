@@ -146,7 +146,7 @@ def test_it_ends_where_messages_are_large() -> None:
 
 def test_it_does_not_work_for_another_program_than_itself() -> None:
     """One that an update has taken the place of, or that lies elsewhere, may write other mails."""
-    with started(msgspec.structs.replace(setup(), program="0.0.1 /elsewhere")) as composer:
+    with started(msgspec.structs.replace(setup(), edition="0.0.1 /elsewhere")) as composer:
         assert composer.answer() is None
 
 
