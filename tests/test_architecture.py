@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"credentials", "message", "pool", "transport", "rules", "turn", "smtp", "config"},
     "credentials": BOTTOM | {"oauth", "state_folder", "smtp", "config"},
     "oauth": BOTTOM | {"__init__", "config"},
-    "bulk": BOTTOM | {"message", "pool", "transport", "smtp", "config"},
+    "bulk": BOTTOM | {"__init__", "message", "pool", "transport", "smtp", "config"},
     "turn": {"state_folder"},
     "state_folder": set(),
     "rules": {"smtp"},

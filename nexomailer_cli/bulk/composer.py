@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from nexomailer_cli import __version__
 from nexomailer_cli.bulk.recipients import Row
 from nexomailer_cli.bulk.writer import Writer
 from nexomailer_cli.message.letter import Table, compile_letter
@@ -32,16 +33,22 @@ if TYPE_CHECKING:
 MAX_OCTETS: Final = 64 * 1024
 LENGTH: Final = 4  # octets before each frame
 NICENESS: Final = 10
+# Another copy of this program, or another version, may write other messages.
+EDITION: Final = f"{__version__} {Path(__file__).parents[1]}"
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """What the messages of a run follow from; it has no files attached."""
+    """What the messages of a run follow from; it has no files attached.
+
+    `edition` is that of the program that wants them.
+    """
 
     wording: Wording
     name: str
     columns: tuple[str, ...]
     secret: str
     domain: str
+    edition: str = EDITION
 
     def writer(self) -> Writer:
         """Return what writes them."""
@@ -84,10 +91,13 @@ def framed(value: object) -> bytes:
 def serve(channel: socket.socket) -> None:
     """Make what is asked for until there is nobody to ask; an empty answer says when it begins.
 
-    Ends where messages turn out to be large.
+    Ends where messages turn out to be large, and at once where another program asks.
     """
     with channel.makefile("rb") as asked:
-        writer = _SETUP.decode(_frame(asked)).writer()
+        setup = _SETUP.decode(_frame(asked))
+        if setup.edition != EDITION:
+            return
+        writer = setup.writer()
         channel.sendall(framed([]))
         while frame := _frame(asked):
             made = [_made(writer, order) for order in _ORDERS.decode(frame)]

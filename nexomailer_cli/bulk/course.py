@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 class Course(Struct, frozen=True, kw_only=True):
     """How a run is to go: moments of the wall clock, in seconds.
 
-    `write` makes the mail of a row that begins now, a second, if it has not begun before, and
-    may raise MessageError. `until` is when rows are no
-    longer tried again, `patience` for how long providers are waited for none of which is of
-    use.
+    `write` makes the mail of a row, which begins at the second given if it has not begun before,
+    and may raise MessageError. `until` is when rows are no longer tried again, `patience` for
+    how long providers are waited for none of which is of use.
     """
 
     write: Callable[[Job, int], Mail]

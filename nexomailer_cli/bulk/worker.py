@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 # Without -P, a folder of somebody else's could bring modules of its own.
 PROGRAM: Final = ("-P", "-m", "nexomailer_cli.bulk.composer")
+# Where we were told to take no modules from, it takes none from either.
+_SWITCHES: Final = {"ignore_environment": "-E", "no_user_site": "-s", "no_site": "-S"}
+# Octets of an order. Rows that are larger than their messages cost more to hand over than to
+# write, and many of them at once a lot of memory.
+MAX_ORDER: Final = 1024 * 1024
 # Orders of several rows, given and not yet answered. More would only be in the way of others.
 MAX_OWED: Final = 2
 _RECEIVED: Final = 256 * 1024  # octets, as many as a socket holds
@@ -43,17 +48,22 @@ def start_worker(setup: Setup) -> Worker | None:
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603 - ourselves
-                (sys.executable, *PROGRAM),
+                (sys.executable, *_switches(), *PROGRAM),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                # Ctrl-C is for the first one, which ends the second.
-                start_new_session=True,
+                # Ctrl-C is for the first one, which ends the second. In the same session, a
+                # second one that stands still is ended by the system when the first is gone.
+                process_group=0,
             )
         except OSError:
             ours.close()
             return None
     return Worker(process, ours, first)
+
+
+def _switches() -> list[str]:
+    return [switch for flag, switch in _SWITCHES.items() if getattr(sys.flags, flag)]
 
 
 def _cores() -> int:
@@ -63,7 +73,7 @@ def _cores() -> int:
 
 
 class Worker:
-    """A process at the other end of a socket. `is_gone` once it has hung up."""
+    """A process at the other end of a socket. `is_gone` once it has hung up, or is given up."""
 
     def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, first: bytes):
         channel.setblocking(False)
@@ -91,10 +101,16 @@ class Worker:
         return self._owed > 0 and not self.is_gone
 
     def ask(self, orders: Sequence[Order]) -> None:
-        """Have messages made; what cannot be put into words is not asked for."""
+        """Have messages made; what cannot be put into words is not asked for.
+
+        Where rows turn out to be large, it is asked for nothing any more.
+        """
         try:
             octets = framed(orders)
         except (ValueError, OverflowError, RecursionError):
+            return
+        if len(octets) > MAX_ORDER:
+            self.is_gone = True
             return
         self._owed += 1
         self._outgoing += octets

@@ -44,9 +44,8 @@ if TYPE_CHECKING:
 class Work(Struct, frozen=True, kw_only=True):
     """All that a run needs; `sender` may name us to servers.
 
-    `setup` is for a second process that makes messages ahead, if that is worth while.
-
-    `author` is whom the mail is from where that decides about the provider.
+    `setup` is for a second process that makes messages ahead, None where that is not worth
+    while. `author` is whom the mail is from where that decides about the provider.
     """
 
     config: Config

@@ -1,7 +1,7 @@
 """Runs a command; every error ends here, as words and an exit status.
 
-`send` and `test-connection` in their plain forms go the straight way (`shortcut`); everything
-else, and every mistake on the command line, is Typer's.
+`send`, `bulk` and `test-connection` in their plain forms go the straight way (`shortcut`), and so
+does `sendmail`; everything else, and every mistake on the command line, is Typer's.
 """
 
 from __future__ import annotations

@@ -74,14 +74,20 @@ class Served:
 
 @contextmanager
 def served(wording: Wording = PLAIN) -> Iterator[Served]:
-    """Serve in a thread; the thread has ended afterwards."""
+    """Serve in a thread that has begun; it has ended afterwards."""
+    with started(setup(wording)) as other:
+        assert other.answer() == []
+        yield other
+
+
+@contextmanager
+def started(first: Setup) -> Iterator[Served]:
     ours, theirs = socket.socketpair()
     thread = threading.Thread(target=_serve, args=(theirs,))
     thread.start()
     other = Served(ours)
     try:
-        ours.sendall(framed(setup(wording)))
-        assert other.answer() == []
+        ours.sendall(framed(first))
         yield other
     finally:
         other.close()
@@ -136,6 +142,12 @@ def test_it_ends_where_messages_are_large() -> None:
     with served() as composer:
         assert composer.made(order(1, name="x")) is not None
         assert composer.made(order(2, n="x" * MAX_OCTETS)) is None
+
+
+def test_it_does_not_work_for_another_program_than_itself() -> None:
+    """One that an update has taken the place of, or that lies elsewhere, may write other mails."""
+    with started(msgspec.structs.replace(setup(), edition="0.0.1 /elsewhere")) as composer:
+        assert composer.answer() is None
 
 
 @pytest.mark.parametrize("rest", [b"", b"\0", b"\0\0\1\0", b"\0\0\1\0half of it"])

@@ -16,7 +16,7 @@ import pytest
 
 from nexomailer_cli.bulk import worker as worker_module
 from nexomailer_cli.bulk.composer import Made, Order, framed
-from nexomailer_cli.bulk.worker import MAX_OWED, PROGRAM, Worker, start_worker
+from nexomailer_cli.bulk.worker import MAX_ORDER, MAX_OWED, PROGRAM, Worker, start_worker
 from tests.bulk.test_composer import order, setup
 
 WAITED = 20.0  # seconds, for a process to start or to end on a busy machine
@@ -56,8 +56,8 @@ def numbers(made: list[Made]) -> list[int]:
     return [each.number for each in made if each.mail is not None]
 
 
-def large(number: int) -> Order:
-    return order(number, unused="x" * 4_000_000)
+def large(number: int, octets: int = MAX_ORDER - 1024) -> Order:
+    return order(number, unused="x" * octets)
 
 
 def test_it_makes_what_it_is_asked_for(pair: Pair) -> None:
@@ -113,6 +113,13 @@ def test_what_is_sent_to_one_that_was_killed_is_no_error(pair: Pair) -> None:
     assert list(pair.worker.collect()) == []
 
 
+def test_where_rows_are_large_it_is_asked_for_nothing_any_more(pair: Pair) -> None:
+    pair.begin()
+    pair.worker.ask([large(1, MAX_ORDER)])
+    assert not pair.worker.is_owing
+    assert not pair.worker.may_be_asked
+
+
 def nested(depth: int) -> list[Any]:
     value: list[Any] = []
     for _ in range(depth):
@@ -152,6 +159,21 @@ def test_modules_of_the_folder_it_is_run_in_are_not_its_own(
     pair.begin()
     pair.worker.close()
     assert not (tmp_path / "was-here").exists()
+
+
+@pytest.mark.parametrize("switch", ["-I", "-E", "-s"])
+def test_it_is_kept_from_whatever_the_first_one_is_kept_from(switch: str) -> None:
+    """Not only from the modules of a folder: `-E`, for one, is about PYTHONPATH."""
+    flags = "[int(getattr(sys.flags, each)) for each in worker._SWITCHES]"
+    second = f"import sys; from nexomailer_cli.bulk import worker; print({flags})"
+    first = (
+        "import subprocess, sys; from nexomailer_cli.bulk import worker; "
+        f"print({flags}, flush=True); "
+        f"subprocess.run([sys.executable, *worker._switches(), '-c', {second!r}], check=True)"
+    )
+    done = subprocess.run([sys.executable, switch, "-c", first], capture_output=True, check=True)
+    ours, its = done.stdout.splitlines()
+    assert ours == its != b"[0, 0, 0]"
 
 
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,10 +57,15 @@ def children(parent: int) -> list[int]:
     return found
 
 
-def lives(pid: int) -> bool:
+def state(pid: int) -> str:
+    """Return the letter that the system has for what a process does, `Z` if there is none."""
     with contextlib.suppress(OSError):
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
-    return False
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return "Z"
+
+
+def lives(pid: int) -> bool:
+    return state(pid) != "Z"
 
 
 @pytest.fixture
@@ -130,6 +135,28 @@ def test_it_does_not_outlive_the_run(
     again = run_process(*WHOLE, "--resend-unknown", cwd=tmp_path)
     assert again.exit_status == 0
     assert len(server.accepted) == ROWS
+
+
+@pytest.mark.skipif(ALL_CORES < 2, reason="there is one processor")
+@pytest.mark.skipif(os.getsid(1) == os.getsid(0), reason="nothing is orphaned in this container")
+def test_one_that_stands_still_does_not_outlive_the_run_either(
+    stage: Stage, server: Moody, tmp_path: Path
+) -> None:
+    def stop_then_kill(pid: int) -> None:
+        stop(pid)
+        while lives(pid) and state(pid) != "T":
+            os.sched_yield()
+        process.kill()
+
+    stage.deed = stop_then_kill
+    with running(*WHOLE, cwd=tmp_path) as process:
+        stage.process = process
+        ended(process)
+    (pid,) = stage.seen
+    with contextlib.suppress(ProcessLookupError):
+        end = os.pidfd_open(pid)
+        assert select.select([end], [], [], SECONDS)[0]
+        os.close(end)
 
 
 def test_a_short_run_has_no_second_process(
