@@ -2,7 +2,7 @@
 
 Rows are looked ahead at, some of them at a time, and given to the worker; when one of them is
 sent, its mail is there. One that is not there in time is written here, as all are without a
-worker, and comes to the same octets.
+worker, and comes to the same octets but for a Date that is some seconds later.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ to say, and the first process makes its messages itself.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -110,7 +111,7 @@ class Worker:
         except (ValueError, OverflowError, RecursionError):
             return
         if len(octets) > MAX_ORDER:
-            self.is_gone = True
+            self._give_up()
             return
         self._owed += 1
         self._outgoing += octets
@@ -130,6 +131,12 @@ class Worker:
         self._channel.close()
         self._process.kill()
         self._process.wait()
+
+    def _give_up(self) -> None:
+        """Let it end now, and not with the run."""
+        self.is_gone = True
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
 
     def _send(self) -> None:
         try:

@@ -118,6 +118,7 @@ def test_where_rows_are_large_it_is_asked_for_nothing_any_more(pair: Pair) -> No
     pair.worker.ask([large(1, MAX_ORDER)])
     assert not pair.worker.is_owing
     assert not pair.worker.may_be_asked
+    assert pair.process.wait(WAITED) == 0
 
 
 def nested(depth: int) -> list[Any]:
