@@ -51,21 +51,35 @@ def children(parent: int) -> list[int]:
     found = []
     for file in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            state, of, *_ = file.read_text().rpartition(")")[2].split()
-            if int(of) == parent and state != "Z":
+            letter, of = stated(file)
+            if int(of) == parent and letter != "Z":
                 found.append(int(file.parent.name))
     return found
+
+
+def stated(file: Path) -> tuple[str, str]:
+    """Return what a process does, a letter of the system's, and whose child it is."""
+    letter, parent, *_ = file.read_text().rpartition(")")[2].split()
+    return letter, parent
 
 
 def state(pid: int) -> str:
     """Return the letter that the system has for what a process does, `Z` if there is none."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return stated(Path(f"/proc/{pid}/stat"))[0]
     return "Z"
 
 
 def lives(pid: int) -> bool:
     return state(pid) != "Z"
+
+
+def assert_ends(pid: int) -> None:
+    """Wait until a process has ended that is no child of ours."""
+    with contextlib.suppress(ProcessLookupError):
+        end = os.pidfd_open(pid)
+        assert select.select([end], [], [], SECONDS)[0]
+        os.close(end)
 
 
 @pytest.fixture
@@ -125,12 +139,7 @@ def test_it_does_not_outlive_the_run(
         stage.process = process
         result = ended(process)
     assert result.exit_status == (-number if number == signal.SIGKILL else 130)
-    (pid,) = stage.seen
-    with contextlib.suppress(ProcessLookupError):
-        # It is not a child of ours that could be waited for.
-        end = os.pidfd_open(pid)
-        assert select.select([end], [], [], SECONDS)[0]
-        os.close(end)
+    assert_ends(*stage.seen)
     assert set(server.accepted.values()) == {1}
     again = run_process(*WHOLE, "--resend-unknown", cwd=tmp_path)
     assert again.exit_status == 0
@@ -152,11 +161,7 @@ def test_one_that_stands_still_does_not_outlive_the_run_either(
     with running(*WHOLE, cwd=tmp_path) as process:
         stage.process = process
         ended(process)
-    (pid,) = stage.seen
-    with contextlib.suppress(ProcessLookupError):
-        end = os.pidfd_open(pid)
-        assert select.select([end], [], [], SECONDS)[0]
-        os.close(end)
+    assert_ends(*stage.seen)
 
 
 def test_a_short_run_has_no_second_process(
