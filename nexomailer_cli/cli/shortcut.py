@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _POSITIONAL = ("target", "file")
 # Between these no option finds a number too small or too large.
 _ORDINARY = range(1, 1001)
+# Kinds of options by their annotations; everything else is given once.
+_KINDS = {"bool": "bool", "tuple[str, ...]": "many", "int": "number", "int | None": "number"}
 # Attributes that are not called like their option.
 _NAMES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_POSITIONAL, ()),
@@ -163,7 +165,7 @@ def _values(words: Sequence[str], options: type[Struct]) -> dict[str, Any] | Non
         # Typer too takes what follows for the value, whatever it looks like.
         if given is None or (kind == "number" and not _is_ordinary(given)):
             return None
-        values[attribute] = _MEANINGS[kind](given, values.get(attribute, ()))
+        values[attribute] = _meant(kind, given, values.get(attribute, ()))
     is_missing = options.__annotations__.get(placed) == "str" and placed not in values
     return None if is_missing else values
 
@@ -172,13 +174,15 @@ def _is_ordinary(text: str) -> bool:
     return text.isascii() and text.isdigit() and int(text[:9]) in _ORDINARY
 
 
-# What a value means by the kind of its option, and what was given before.
-_MEANINGS: dict[str, Callable[[str, tuple[str, ...]], Any]] = {
-    "one": lambda given, _: given,
-    "many": lambda given, before: (*before, given),
-    "number": lambda given, _: int(given),
-}
-_KINDS = {"bool": "bool", "tuple[str, ...]": "many", "int": "number", "int | None": "number"}
+def _meant(kind: str, given: str, before: tuple[str, ...]) -> Any:
+    """Return the value of an option that was given before, or not."""
+    match kind:
+        case "many":
+            return (*before, given)
+        case "number":
+            return int(given)
+        case _:
+            return given
 
 
 def _table(*blocks: type[Struct]) -> Iterator[tuple[str, tuple[str, str]]]:
