@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from nexomailer_cli.bulk.composer import Order
 from nexomailer_cli.bulk.state import State
+from nexomailer_cli.bulk.worker import MAX_OWED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from nexomailer_cli.bulk.writer import Writer
     from nexomailer_cli.smtp.envelope import Mail
 
-# Rows of one order. Twice as many as the worker may owe are looked ahead at: where it is as
-# slow as we are, both work, and none of it twice.
-ROWS: Final = 32
-ROWS_AHEAD: Final = 4 * ROWS
+ROWS: Final = 32  # of one order
+# Twice as many as the worker may owe: where it is as slow as we are, both work, and none of it
+# twice.
+ROWS_AHEAD: Final = 2 * MAX_OWED * ROWS
 # A mail's Date is when it is first sent, which a mail that has waited for its turn missed.
 STALE_SECONDS: Final = 5
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nexomailer_cli.bulk.ahead import Ahead
 from nexomailer_cli.bulk.course import Course
 from nexomailer_cli.bulk.desk import Desk
 from nexomailer_cli.bulk.ledger import Ledger
@@ -28,6 +27,7 @@ from nexomailer_cli.transport.base import Event, Said, Withheld, unobserved
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from nexomailer_cli.bulk.ahead import Ahead
     from nexomailer_cli.bulk.composer import Setup
     from nexomailer_cli.bulk.job import Job
     from nexomailer_cli.bulk.journal import Journal
@@ -116,7 +116,7 @@ async def _run(work: Work, worker: Worker | None) -> tuple[Desk, bool]:
         providers, config, work.plan, work.journal, author=work.author, random=SystemRandom()
     )
     span = work.plan.span(clock())
-    ahead = None if worker is None else Ahead(work.writer, worker, clock)
+    ahead = None if worker is None else _ahead(work, worker, clock)
     look = iter if ahead is None else ahead.rows
     leases = not options.durable
     queue = Queue(lambda: work.rows, work.journal, span, leases=leases, look=look)
@@ -132,6 +132,13 @@ async def _run(work: Work, worker: Worker | None) -> tuple[Desk, bool]:
         )
     )
     return desk, course_of.was_interrupted
+
+
+def _ahead(work: Work, worker: Worker, clock: Clock) -> Ahead:
+    # Not loaded by the many runs that are short.
+    from nexomailer_cli.bulk.ahead import Ahead
+
+    return Ahead(work.writer, worker, clock)
 
 
 def _course(work: Work, write: Callable[[Job, int], Mail], until: float) -> Course:
